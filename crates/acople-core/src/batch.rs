@@ -1,0 +1,309 @@
+//! Records as the vendor sent them: a page of text and the position of each record.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::json::{self, Cells, FieldPath, Page, Projection, Span, Value, Writer};
+use crate::{Error, ErrorKind, Result};
+
+/// What happened to a record at its source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Change {
+    /// The record exists: created, updated, or simply listed.
+    #[default]
+    Upsert,
+    /// The record is gone; the text holds at least its key.
+    Delete,
+}
+
+/// A page of records: the vendor's text, untouched, and where each record lies in it.
+///
+/// No tree is built. Fields are read by path ([`Record::get`]), many at a time in one pass
+/// ([`Batch::project`]), or through serde ([`Record::parse`]); a sink that passes records on takes
+/// their raw text ([`Record::raw`]). Cloning shares the page.
+///
+/// ```
+/// use acople_core::{Batch, json::FieldPath};
+///
+/// let batch = Batch::from_records("contacts", [r#"{"id":"7","balance":12.30}"#])?;
+/// let record = batch.get(0).expect("one record");
+/// let balance = record.get(&FieldPath::parse("balance")?)?;
+/// assert_eq!(balance.raw(), "12.30"); // digits as the vendor sent them
+/// # Ok::<(), acople_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Batch {
+    stream: Arc<str>,
+    page: Page,
+    records: Arc<[Span]>,
+    /// Empty when every record is an upsert, which is the rule.
+    deleted: Arc<[bool]>,
+}
+
+impl Batch {
+    /// A batch over a page that [`json::Envelope::split`] has cut into records.
+    pub fn new(stream: impl Into<Arc<str>>, page: Page, records: Vec<Span>) -> Self {
+        Self {
+            stream: stream.into(),
+            page,
+            records: records.into(),
+            deleted: Arc::from([]),
+        }
+    }
+
+    /// A batch of single JSON texts, each checked. For hosts and tests; connectors split pages.
+    pub fn from_records<S: AsRef<str>>(
+        stream: impl Into<Arc<str>>,
+        records: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
+        let mut builder = BatchBuilder::new(stream);
+        for record in records {
+            builder.push_raw(record.as_ref())?;
+        }
+        builder.finish()
+    }
+
+    /// Marks which records are deletions, one flag a record in order.
+    pub fn with_deletions(mut self, deleted: impl IntoIterator<Item = bool>) -> Self {
+        let mut flags: Vec<bool> = deleted.into_iter().take(self.records.len()).collect();
+        if flags.contains(&true) {
+            flags.resize(self.records.len(), false);
+            self.deleted = flags.into();
+        } else {
+            self.deleted = Arc::from([]);
+        }
+        self
+    }
+
+    /// The stream that the records belong to.
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// How many records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of the page that the batch keeps alive.
+    pub fn bytes(&self) -> usize {
+        self.page.len()
+    }
+
+    /// The record at an index.
+    pub fn get(&self, index: usize) -> Option<Record<'_>> {
+        let span = self.records.get(index)?;
+        Some(Record {
+            text: self.page.text(*span),
+            change: self.change(index),
+        })
+    }
+
+    /// The records in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
+        self.records.iter().enumerate().map(|(index, span)| Record {
+            text: self.page.text(*span),
+            change: self.change(index),
+        })
+    }
+
+    /// The named fields of every record, in one pass over the page.
+    pub fn project(&self, projection: &Projection) -> Cells {
+        Cells::project(&self.page, &self.records, projection)
+    }
+
+    /// As [`project`](Self::project), into cells of an earlier page whose memory is used again.
+    pub fn project_into(&self, projection: &Projection, cells: &mut Cells) {
+        cells.refill(&self.page, &self.records, projection);
+    }
+
+    /// Every record as a `T`. A record that does not fit is an error of its own.
+    pub fn typed<'a, T: Deserialize<'a>>(&'a self) -> impl Iterator<Item = Result<T>> {
+        self.iter()
+            .enumerate()
+            .map(|(index, record)| record.parse().map_err(|e| e.with_record(format!("#{index}"))))
+    }
+
+    /// The records at the given indices, in that order; indices out of range are left out.
+    pub fn select(&self, indices: impl IntoIterator<Item = usize>) -> Self {
+        let mut records = Vec::new();
+        let mut deleted = Vec::new();
+        for index in indices {
+            if let Some(span) = self.records.get(index) {
+                records.push(*span);
+                deleted.push(self.change(index) == Change::Delete);
+            }
+        }
+        Self::new(self.stream.clone(), self.page.clone(), records).with_deletions(deleted)
+    }
+
+    /// The same records under another stream's name.
+    pub fn with_stream(mut self, stream: impl Into<Arc<str>>) -> Self {
+        self.stream = stream.into();
+        self
+    }
+
+    fn change(&self, index: usize) -> Change {
+        if self.deleted.get(index).copied().unwrap_or(false) {
+            Change::Delete
+        } else {
+            Change::Upsert
+        }
+    }
+}
+
+impl fmt::Debug for Batch {
+    /// Names and sizes only: records are the customer's data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("stream", &self.stream)
+            .field("records", &self.records.len())
+            .field("bytes", &self.page.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One record of a batch: a view of the vendor's own JSON text.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    text: &'a str,
+    change: Change,
+}
+
+impl<'a> Record<'a> {
+    /// The record's JSON as the vendor sent it.
+    pub fn raw(self) -> &'a str {
+        self.text
+    }
+
+    /// Whether the record is there or gone.
+    pub fn change(self) -> Change {
+        self.change
+    }
+
+    /// One field. [`Value::Missing`] when the record has no such field; the last of several members
+    /// with the same name counts.
+    pub fn get(self, path: &FieldPath) -> Result<Value<'a>> {
+        Ok(json::get(self.text, path)?)
+    }
+
+    /// The record as a `T` through serde; unknown fields are the type's business.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`] with the path of the field that does not fit.
+    pub fn parse<T: Deserialize<'a>>(self) -> Result<T> {
+        // The plain parser first: tracking the path costs, and is needed only when it fails.
+        serde_json::from_str(self.text).map_err(|error| {
+            let mut track = serde_path_to_error::Track::new();
+            let mut parser = serde_json::Deserializer::from_str(self.text);
+            let _ = T::deserialize(serde_path_to_error::Deserializer::new(&mut parser, &mut track));
+            Error::new(
+                ErrorKind::Schema,
+                format!("record does not fit its type: {}", category(&error)),
+            )
+            .with_field(track.path().to_string())
+        })
+    }
+}
+
+/// What serde found wrong, without the value it names: that is the customer's data.
+fn category(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Data => "a field is missing or of another type",
+        serde_json::error::Category::Syntax => "not valid JSON",
+        serde_json::error::Category::Eof => "the text ends early",
+        serde_json::error::Category::Io => "not readable",
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("bytes", &self.text.len())
+            .field("change", &self.change)
+            .finish()
+    }
+}
+
+/// Builds a batch record by record: for mappers, and for connectors whose answers are not JSON.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    stream: Arc<str>,
+    writer: Writer,
+    records: Vec<Span>,
+    deleted: Vec<bool>,
+}
+
+impl BatchBuilder {
+    /// An empty batch for a stream.
+    pub fn new(stream: impl Into<Arc<str>>) -> Self {
+        let mut writer = Writer::new();
+        writer.begin_array();
+        Self {
+            stream: stream.into(),
+            writer,
+            records: Vec::new(),
+            deleted: Vec::new(),
+        }
+    }
+
+    /// How many records so far.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no record yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of text so far.
+    pub fn bytes(&self) -> usize {
+        self.writer.len()
+    }
+
+    /// Appends one JSON text, checked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`] when it is not one JSON value; nothing is appended then.
+    pub fn push_raw(&mut self, text: &str) -> Result<()> {
+        let value = json::value(text).map_err(|e| Error::from(e).with_kind(ErrorKind::Schema))?;
+        self.push(Change::Upsert, |writer| {
+            writer.raw(value.raw());
+            Ok(())
+        })
+    }
+
+    /// Appends the record that `write` writes. When it fails, nothing is appended.
+    pub fn push(&mut self, change: Change, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
+        let mark = self.writer.mark();
+        // The page is one JSON array: the writer sets a comma before every record but the first.
+        let start = self.writer.len() + usize::from(!self.records.is_empty());
+        if let Err(error) = write(&mut self.writer) {
+            self.writer.rewind(mark);
+            return Err(error);
+        }
+        let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(self.writer.len())) else {
+            self.writer.rewind(mark);
+            return Err(Error::new(ErrorKind::TooLarge, "a batch holds at most 4 GiB"));
+        };
+        self.records.push(Span { start, end });
+        self.deleted.push(change == Change::Delete);
+        Ok(())
+    }
+
+    /// The batch.
+    pub fn finish(mut self) -> Result<Batch> {
+        self.writer.end_array();
+        let page = Page::from_string(self.writer.into_string())?;
+        Ok(Batch::new(self.stream, page, self.records).with_deletions(self.deleted))
+    }
+}

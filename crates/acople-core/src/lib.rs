@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod batch;
+mod cancel;
+mod catalog;
+mod clock;
+mod connector;
+mod context;
+mod error;
+pub mod json;
+mod limit;
+mod map;
+mod meter;
+mod read;
+mod secret;
+mod store;
+mod transport;
+mod vendor;
+mod write;
+
+pub use auth::{AuthProvider, AuthStamp, Refresh};
+pub use batch::{Batch, BatchBuilder, Change, Record};
+pub use cancel::CancelToken;
+pub use catalog::{BatchLimits, Catalog, Deletes, Listing, ReadMode, Stream, WriteMode};
+pub use clock::{Clock, SystemClock};
+pub use connector::{Action, ActionCall, ActionOutput, Connector, ConnectorInfo, Health};
+pub use context::{Context, Priority};
+pub use error::{Error, ErrorKind, Result};
+pub use limit::{Claim, Lesson, Permit, RateLimiter};
+pub use map::{Mapped, Mapper, Refusal};
+pub use meter::{Meter, Usage};
+pub use read::{Cursor, Event, EventStream, ReadRequest};
+pub use secret::Secret;
+pub use store::{
+    CheckpointStore, ConnectionKey, Generation, QuarantineStore, Quarantined, Stage, StateKey, TokenSet,
+    TokenStore,
+};
+pub use transport::{Body, Progress, Request, Response, Transport, TransportError, WireFault};
+pub use vendor::{Resources, Vendor, config_schema, parse_config};
+pub use write::{Outcome, WriteReport, WriteRequest};

@@ -1,0 +1,150 @@
+//! How a vendor is found by name and connected from a config.
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::{
+    Clock, ConnectionKey, Connector, Error, ErrorKind, RateLimiter, Result, SystemClock, TokenStore,
+    Transport,
+};
+
+/// One entry of the registry of vendors: a constant of the vendor's crate.
+#[derive(Clone, Copy)]
+pub struct Vendor {
+    /// The connector's id: lowercase ASCII, never changes.
+    pub id: &'static str,
+    /// The name for people.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// JSON Schema of the config.
+    pub config_schema: fn() -> Json,
+    /// Makes a connector from a config. Does no I/O.
+    pub connect: fn(Json, Resources) -> Result<Arc<dyn Connector>>,
+}
+
+impl fmt::Debug for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vendor")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the host lends to a connector: nothing here is global.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Resources {
+    /// Carries requests. Share one among all connectors, so that they share connections.
+    pub transport: Arc<dyn Transport>,
+    /// Tells the wall time.
+    pub clock: Arc<dyn Clock>,
+    /// The limiter of the vendor's unit; `None`: the connector makes one of its own.
+    pub limiter: Option<Arc<dyn RateLimiter>>,
+    /// Where renewed tokens are kept; `None`: in memory, lost with the process.
+    pub tokens: Option<Arc<dyn TokenStore>>,
+    /// The connection's name, unique among those of one connector and tenant.
+    pub connection: String,
+    /// The host's customer.
+    pub tenant: String,
+}
+
+impl Resources {
+    /// The machine's clock, tokens in memory, a connection called `default`.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self {
+            transport,
+            clock: Arc::new(SystemClock),
+            limiter: None,
+            tokens: None,
+            connection: "default".into(),
+            tenant: String::new(),
+        }
+    }
+
+    /// Replaces the clock.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Shares a limiter.
+    pub fn with_limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
+    }
+
+    /// Keeps renewed tokens.
+    pub fn with_tokens(mut self, tokens: Arc<dyn TokenStore>) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Names the connection.
+    pub fn with_connection(mut self, connection: impl Into<String>) -> Self {
+        self.connection = connection.into();
+        self
+    }
+
+    /// Names the host's customer.
+    pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// The key of this connection's tokens.
+    pub fn connection_key(&self, connector: &str) -> ConnectionKey {
+        ConnectionKey::new(connector, &self.connection).with_tenant(&self.tenant)
+    }
+}
+
+/// Reads a config from JSON and names the field that is wrong.
+///
+/// # Errors
+/// [`ErrorKind::Config`] with the path of the field and what is wrong with it, never its value.
+pub fn parse_config<T: DeserializeOwned>(config: Json) -> Result<T> {
+    serde_path_to_error::deserialize(config).map_err(|error| {
+        let path = error.path().to_string();
+        let message = config_message(&error.inner().to_string());
+        let error = Error::new(ErrorKind::Config, message);
+        if path == "." {
+            error
+        } else {
+            error.with_field(path)
+        }
+    })
+}
+
+/// serde quotes the offending value in its messages (`invalid type: string "s3cret"`); that may be a
+/// secret in the wrong place, so only the parts that name types and fields are kept.
+fn config_message(message: &str) -> String {
+    let expected = message.split_once(", expected ").map(|(_, e)| e);
+    let what = message.split([':', ',']).next().unwrap_or_default();
+    match (what, expected) {
+        ("invalid type" | "invalid value" | "invalid length", Some(expected)) => {
+            format!("{what}: expected {expected}")
+        }
+        _ if message.starts_with("unknown field")
+            || message.starts_with("missing field")
+            || message.starts_with("duplicate field") =>
+        {
+            message.to_owned()
+        }
+        _ if message.starts_with("unknown variant") => match expected {
+            Some(expected) => format!("unknown value: expected {expected}"),
+            None => "unknown value".to_owned(),
+        },
+        _ if message.starts_with("data did not match any variant") => "none of the allowed forms".to_owned(),
+        _ => "invalid value".to_owned(),
+    }
+}
+
+/// The JSON Schema (2020-12) of a config type.
+pub fn config_schema<T: JsonSchema>() -> Json {
+    let generator = SchemaGenerator::new(SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true));
+    generator.into_root_schema_for::<T>().to_value()
+}
