@@ -1,0 +1,240 @@
+//! The client that connectors hold: one per connection, cheap to clone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acople_core::{AuthProvider, Clock, Error, RateLimiter, Resources, Result, SystemClock, Transport};
+use http::HeaderMap;
+use url::Url;
+
+use crate::retry::RetryBudget;
+use crate::{BodyLimits, Breaker, Classifier, Limits, LocalLimiter, RetryPolicy, StatusClassifier};
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// A whole call, waits and retries included. A shorter deadline of the caller wins.
+    pub total: Duration,
+    /// From sending an attempt to the head of its answer.
+    pub head: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            total: Duration::from_secs(60),
+            head: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Sends logical requests well: breaker, permit, signature, wire, lesson, and again if that may help.
+///
+/// ```
+/// use acople_core::Context;
+/// use acople_http::{Call, Client};
+/// # async fn example(transport: std::sync::Arc<dyn acople_core::Transport>) -> acople_core::Result<()> {
+/// let client = Client::builder("https://api.example.com", transport)?.build();
+/// let answer = client.send(&Context::new(), &Call::get("read status").path(["status"])).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) base: Url,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) auth: Option<Arc<dyn AuthProvider>>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) limits: Limits,
+    pub(crate) classifier: Arc<dyn Classifier>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) budget: RetryBudget,
+    pub(crate) breaker: Breaker,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) body: BodyLimits,
+    pub(crate) headers: HeaderMap,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Client {
+    /// A client for a base URL.
+    ///
+    /// # Errors
+    /// `Config` when `base` is no http(s) URL with a host, carries credentials, a query or a fragment,
+    /// or is plain http to anything but this machine.
+    pub fn builder(base: &str, transport: Arc<dyn Transport>) -> Result<ClientBuilder> {
+        Ok(ClientBuilder {
+            base: parse_base(base)?,
+            transport,
+            auth: None,
+            limiter: None,
+            limits: Limits::new(),
+            classifier: Arc::new(StatusClassifier),
+            retry: RetryPolicy::default(),
+            breaker: Breaker::default(),
+            timeouts: Timeouts::default(),
+            body: BodyLimits::default(),
+            headers: HeaderMap::new(),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// A client with what the host lends: transport, clock and limiter.
+    pub fn with_resources(base: &str, resources: &Resources) -> Result<ClientBuilder> {
+        let mut builder = Self::builder(base, resources.transport.clone())?.clock(resources.clock.clone());
+        builder.limiter.clone_from(&resources.limiter);
+        Ok(builder)
+    }
+
+    /// The base URL of the connection's config; the auth provider may name another.
+    pub fn base(&self) -> &Url {
+        &self.0.base
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// The breaker, for health reports.
+    pub fn breaker(&self) -> &Breaker {
+        &self.0.breaker
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("host", &self.0.base.host_str().unwrap_or_default())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets up a [`Client`]. Everything has a default but the base URL and the transport.
+#[derive(Debug)]
+pub struct ClientBuilder {
+    base: Url,
+    transport: Arc<dyn Transport>,
+    auth: Option<Arc<dyn AuthProvider>>,
+    limiter: Option<Arc<dyn RateLimiter>>,
+    limits: Limits,
+    classifier: Arc<dyn Classifier>,
+    retry: RetryPolicy,
+    breaker: Breaker,
+    timeouts: Timeouts,
+    body: BodyLimits,
+    headers: HeaderMap,
+    clock: Arc<dyn Clock>,
+}
+
+impl ClientBuilder {
+    /// Signs requests.
+    pub fn auth(mut self, auth: Arc<dyn AuthProvider>) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Declares the vendor's limits. They are enforced by the host's shared limiter if there is one, by
+    /// one of this client's own otherwise.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Shares a limiter.
+    pub fn limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
+    }
+
+    /// Sets the vendor's classifier.
+    pub fn classifier(mut self, classifier: impl Classifier) -> Self {
+        self.classifier = Arc::new(classifier);
+        self
+    }
+
+    /// Sets when calls are tried again.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Shares a breaker.
+    pub fn breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = breaker;
+        self
+    }
+
+    /// Sets how long calls may take.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Sets the limits of answers' bodies.
+    pub fn body_limits(mut self, body: BodyLimits) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Adds headers to every request.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Replaces the clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The client.
+    pub fn build(self) -> Client {
+        let limiter = self
+            .limiter
+            .unwrap_or_else(|| Arc::new(LocalLimiter::with_clock(self.limits.clone(), self.clock.clone())));
+        Client(Arc::new(Inner {
+            base: self.base,
+            transport: self.transport,
+            auth: self.auth,
+            limiter,
+            limits: self.limits,
+            classifier: self.classifier,
+            retry: self.retry,
+            budget: RetryBudget::new(),
+            breaker: self.breaker,
+            timeouts: self.timeouts,
+            body: self.body,
+            headers: self.headers,
+            clock: self.clock,
+        }))
+    }
+}
+
+fn parse_base(base: &str) -> Result<Url> {
+    let wrong = |what: &str| Error::config("base_url", format!("base URL {what}"));
+    let url = Url::parse(base).map_err(|_| wrong("is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong("is not an http or https URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("holds credentials: put them into their own fields"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("has a query or a fragment"));
+    }
+    let local = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "http" && !local {
+        return Err(wrong("is plain http: credentials travel over https only"));
+    }
+    Ok(url)
+}

@@ -1,0 +1,471 @@
+//! The one request path: breaker, permit, signature, wire, lesson, and again if that may help.
+//!
+//! The order is the point. The breaker comes first, so that a dead vendor costs nothing. The permit is
+//! per attempt, because the vendor counts attempts. The signature comes after all waits, because it may
+//! be short-lived. The lesson comes before the retry, so that everybody who shares the limit waits too.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use acople_core::{
+    AuthStamp, Body, Claim, Context, Error, ErrorKind, Lesson, Progress, Refresh, Request, Response, Result,
+    TransportError, WireFault,
+};
+use futures_util::future::{Either, select};
+use http::HeaderValue;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::body::BodyReader;
+use crate::call::{Call, Expects, Repeat, Target};
+use crate::client::{Client, Inner};
+use crate::{Answer, Download, link};
+
+/// What may stand unescaped in a query's name or value. A space becomes `%20`: OData servers refuse the
+/// `+` of HTML forms, and every server knows `%20`.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'$')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b',')
+    .remove(b':')
+    .remove(b'/')
+    .remove(b'@')
+    .remove(b'!');
+
+/// Where a call stands: what a deadline that strikes now means.
+#[derive(Default)]
+struct Stage(AtomicU8);
+
+impl Stage {
+    const IDLE: u8 = 0;
+    const WAITING: u8 = 1;
+    const ON_THE_WIRE: u8 = 2;
+
+    fn set(&self, stage: u8) {
+        self.0.store(stage, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How an answer's body is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Take {
+    Whole,
+    AsItComes,
+}
+
+/// An answer, and what is left of its body when it is taken as it comes.
+struct Got {
+    answer: Answer,
+    rest: Option<(Body, BodyReader)>,
+}
+
+/// What to do after a failed attempt.
+enum Next {
+    Fail(Error),
+    Again {
+        wait: Duration,
+        throttled: bool,
+        error: Error,
+    },
+    Renew(Error),
+}
+
+impl Client {
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// What the vendor's classifier says of the answer, or what the wire did, after as many attempts as
+    /// policy, budget and deadline allow. `Ambiguous` when the request may have taken effect and must
+    /// not be repeated.
+    pub async fn send(&self, cx: &Context, call: &Call) -> Result<Answer> {
+        Ok(self.0.bounded(cx, call, Take::Whole).await?.answer)
+    }
+
+    /// Sends a request and hands out the body as it comes, for downloads larger than memory.
+    ///
+    /// The head has come and is a success when this returns; what breaks later is an error of
+    /// [`Download::chunk`]. The call's deadline ends with the head: each piece has its own.
+    pub async fn download(&self, cx: &Context, call: &Call) -> Result<Download> {
+        let Got { answer, rest } = self.0.bounded(cx, call, Take::AsItComes).await?;
+        let Some((body, reader)) = rest else {
+            return Err(Error::new(ErrorKind::Internal, "an answer without its body"));
+        };
+        Ok(Download {
+            status: answer.status,
+            headers: answer.headers,
+            body,
+            reader,
+        })
+    }
+}
+
+impl Inner {
+    /// Runs a call until its deadline or until the caller gives up.
+    async fn bounded(&self, cx: &Context, call: &Call, take: Take) -> Result<Got> {
+        cx.ensure_live()?;
+        let stage = Stage::default();
+        let repeatable = repeatable(cx, call);
+        let own = Instant::now() + self.timeouts.total;
+        let deadline = cx
+            .deadline()
+            .map_or(own, |theirs| own.min(Instant::from_std(theirs)));
+        let work = pin!(tokio::time::timeout_at(
+            deadline,
+            self.attempts(cx, call, take, deadline, &stage)
+        ));
+        let cancelled = pin!(cx.cancel().cancelled());
+        let result = match select(work, cancelled).await {
+            Either::Left((Ok(result), _)) => result,
+            Either::Left((Err(_), _)) => Err(match stage.get() {
+                Stage::ON_THE_WIRE if !repeatable => Error::new(
+                    ErrorKind::Ambiguous,
+                    "the deadline passed while the request was on the wire",
+                ),
+                Stage::WAITING => Error::new(
+                    ErrorKind::RateLimited,
+                    "the deadline passed while waiting for the limit",
+                ),
+                _ => Error::new(ErrorKind::Timeout, "the deadline passed"),
+            }),
+            Either::Right(_) => Err(match stage.get() {
+                Stage::ON_THE_WIRE if !repeatable => Error::new(
+                    ErrorKind::Ambiguous,
+                    "cancelled while the request was on the wire",
+                ),
+                _ => Error::new(ErrorKind::Cancelled, "the caller gave up"),
+            }),
+        };
+        result.map_err(|e| e.with_operation(call.operation))
+    }
+
+    async fn attempts(
+        &self,
+        cx: &Context,
+        call: &Call,
+        take: Take,
+        deadline: Instant,
+        stage: &Stage,
+    ) -> Result<Got> {
+        let repeatable = repeatable(cx, call);
+        let claims = self.claims(call);
+        let limited = cx.clone().with_deadline(deadline.into_std());
+        let mut request = self.request(cx, call).await?;
+        let (mut attempt, mut renewed, mut taken) = (0, false, 0);
+        loop {
+            attempt += 1;
+            let ticket = self.breaker.enter()?;
+            stage.set(Stage::WAITING);
+            let permit = self.limiter.acquire(&limited, &claims).await?;
+            stage.set(Stage::IDLE);
+            let stamp = match &self.auth {
+                Some(auth) => auth.authorize(cx, &mut request).await?,
+                None => AuthStamp::default(),
+            };
+            stage.set(Stage::ON_THE_WIRE);
+            cx.meter().sent(request.body().len(), attempt > 1);
+            let result = match self.wire(&request).await {
+                Ok(response) => self.read(cx, response, take, repeatable).await,
+                Err(error) => Err(error.into_error(repeatable)),
+            };
+            stage.set(Stage::IDLE);
+            drop(permit);
+            let error = match result.and_then(|got| self.judge(call, &claims, got, repeatable)) {
+                Ok(got) => {
+                    ticket.tell(false);
+                    self.budget.give_back(taken);
+                    return Ok(got);
+                }
+                Err(error) => error,
+            };
+            ticket.tell(is_outage(&error));
+            match self.next(error, attempt, repeatable, renewed) {
+                Next::Fail(error) => return Err(finish(error, attempt, &request)),
+                Next::Renew(error) => {
+                    let Some(auth) = &self.auth else {
+                        return Err(finish(error, attempt, &request));
+                    };
+                    match auth.refresh(cx, stamp).await? {
+                        Refresh::Renewed => {
+                            renewed = true;
+                            // The new credentials may come with another address of the account.
+                            request = self.request(cx, call).await?;
+                        }
+                        _ => return Err(finish(error, attempt, &request)),
+                    }
+                }
+                Next::Again {
+                    wait,
+                    throttled,
+                    error,
+                } => {
+                    if Instant::now()
+                        .checked_add(wait)
+                        .is_none_or(|until| until > deadline)
+                    {
+                        return Err(finish(error.with_retry_after(wait), attempt, &request));
+                    }
+                    let Some(cost) = self.budget.take(throttled) else {
+                        return Err(finish(error, attempt, &request));
+                    };
+                    taken = cost;
+                    tracing::debug!(operation = call.operation, attempt, ?wait, kind = %error.kind(), "trying again");
+                    if throttled {
+                        // Everybody who shares the limit waits, not this call alone.
+                        self.limiter.observe(
+                            &claims,
+                            &Lesson::Throttled {
+                                bucket: None,
+                                wait: Some(wait),
+                            },
+                        );
+                    }
+                    cx.meter().waited(wait);
+                    stage.set(if throttled { Stage::WAITING } else { Stage::IDLE });
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    fn claims(&self, call: &Call) -> Vec<Claim> {
+        let claims = self.limits.claims(call.class);
+        if call.cost == 1 {
+            claims
+        } else {
+            claims.into_iter().map(|c| c.with_cost(call.cost)).collect()
+        }
+    }
+
+    /// Builds the request without credentials.
+    async fn request(&self, cx: &Context, call: &Call) -> Result<Request> {
+        let named = match &self.auth {
+            Some(auth) => auth.endpoint(cx).await?,
+            None => None,
+        };
+        let url = target(named.as_ref().unwrap_or(&self.base), call)?;
+        let mut request = Request::new(call.method.clone(), url);
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        if call.expects == Expects::Json {
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in self.headers.iter().chain(call.headers.iter()) {
+            headers.insert(name, value.clone());
+        }
+        if let (Repeat::WithKey(name), Some(key)) = (&call.repeat, cx.idempotency_key()) {
+            let value = HeaderValue::from_str(key)
+                .map_err(|_| Error::config("idempotency_key", "has characters that a header cannot carry"))?;
+            headers.insert(name, value);
+        }
+        request.set_body(call.body.clone());
+        Ok(request)
+    }
+
+    async fn wire(&self, request: &Request) -> Result<Response, TransportError> {
+        match tokio::time::timeout(self.timeouts.head, self.transport.send(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(TransportError::new(
+                Progress::MaybeSent,
+                WireFault::Timeout,
+                format!("no answer within {} s", self.timeouts.head.as_secs_f32()),
+            )),
+        }
+    }
+
+    async fn read(&self, cx: &Context, response: Response, take: Take, repeatable: bool) -> Result<Got> {
+        let (status, headers, body) = response.into_parts();
+        let received_at = self.clock.now();
+        let reader = BodyReader::new(&headers, self.body, repeatable)?;
+        if take == Take::AsItComes && status.is_success() {
+            let answer = Answer {
+                status,
+                headers,
+                body: Vec::new(),
+                received_at,
+            };
+            return Ok(Got {
+                answer,
+                rest: Some((body, reader)),
+            });
+        }
+        let body = match reader.whole(body).await {
+            Ok(body) => body,
+            // The status says enough; a refusal whose text is lost is still a refusal.
+            Err(_) if !status.is_success() => Vec::new(),
+            // Without the status: the answer was broken off, and another attempt may bring it whole.
+            Err(error) => return Err(error),
+        };
+        cx.meter().received(body.len());
+        Ok(Got {
+            answer: Answer {
+                status,
+                headers,
+                body,
+                received_at,
+            },
+            rest: None,
+        })
+    }
+
+    /// Asks the vendor's classifier, passes on its lessons, and settles what a failure means for a
+    /// request that must not be repeated.
+    fn judge(&self, call: &Call, claims: &[Claim], got: Got, repeatable: bool) -> Result<Got> {
+        let answer = &got.answer;
+        let verdict = match self.classifier.classify(answer) {
+            Ok(()) if call.expects == Expects::Json && got.rest.is_none() && is_html(answer) => {
+                Err(Error::new(
+                    ErrorKind::Protocol,
+                    "HTML received where JSON was expected: a login or maintenance page?",
+                )
+                .with_status(answer.status.as_u16()))
+            }
+            verdict => verdict,
+        };
+        let mut lessons = Vec::new();
+        self.classifier.lessons(answer, &mut lessons);
+        match &verdict {
+            Ok(()) => lessons.push(Lesson::Passed),
+            Err(error) if error.kind() == ErrorKind::QuotaExhausted => {
+                lessons.push(Lesson::Exhausted {
+                    bucket: None,
+                    until: error.retry_at(),
+                });
+            }
+            Err(error) if error.kind() == ErrorKind::RateLimited && error.retry_after().is_some() => {
+                lessons.push(Lesson::Throttled {
+                    bucket: None,
+                    wait: error.retry_after(),
+                });
+            }
+            Err(_) => {}
+        }
+        for lesson in &lessons {
+            self.limiter.observe(claims, lesson);
+        }
+        match verdict {
+            Ok(()) => Ok(got),
+            Err(error)
+                if error.kind() == ErrorKind::Transient && !repeatable && !refused_unprocessed(&error) =>
+            {
+                Err(error.with_kind(ErrorKind::Ambiguous))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn next(&self, error: Error, attempt: u32, repeatable: bool, renewed: bool) -> Next {
+        let throttled = error.kind() == ErrorKind::RateLimited;
+        match error.kind() {
+            ErrorKind::Reauth if !renewed => return Next::Renew(error),
+            // Anything transient left here is safe to repeat: `judge` and `into_error` saw to it.
+            ErrorKind::RateLimited | ErrorKind::Transient => {}
+            ErrorKind::Timeout | ErrorKind::Protocol if repeatable && !is_whole(&error) => {}
+            _ => return Next::Fail(error),
+        }
+        if attempt >= self.retry.attempts {
+            return Next::Fail(error);
+        }
+        let backoff = self.retry.wait(attempt, throttled, fastrand::f64());
+        let wait = error.retry_after().map_or(backoff, |theirs| theirs.max(backoff));
+        Next::Again {
+            wait,
+            throttled,
+            error,
+        }
+    }
+}
+
+/// The URL of a call: below the base, or a vendor's link held to the base's origin.
+fn target(base: &Url, call: &Call) -> Result<Url> {
+    let mut url = match &call.target {
+        Target::Link(text) => link::resolve(base, text)?,
+        Target::Climbing => {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "a path segment of dots alone would leave its place",
+            ));
+        }
+        Target::Path(path) => {
+            let mut url = base.clone();
+            let joined = format!("{}{path}", base.path().trim_end_matches('/'));
+            url.set_path(&joined);
+            url
+        }
+    };
+    if !call.query.is_empty() {
+        let mut query = url.query().map(str::to_owned).unwrap_or_default();
+        for (name, value) in &call.query {
+            if !query.is_empty() {
+                query.push('&');
+            }
+            query.extend(utf8_percent_encode(name, QUERY));
+            query.push('=');
+            query.extend(utf8_percent_encode(value, QUERY));
+        }
+        url.set_query(Some(&query));
+    }
+    Ok(url)
+}
+
+fn repeatable(cx: &Context, call: &Call) -> bool {
+    match &call.repeat {
+        Repeat::Harmless => true,
+        Repeat::WithKey(_) => cx.idempotency_key().is_some(),
+        Repeat::Never => false,
+    }
+}
+
+/// Whether a failure says that the vendor is down, rather than that it refused.
+fn is_outage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Transient | ErrorKind::Timeout)
+        || (error.kind() == ErrorKind::Ambiguous && error.status().is_none_or(|s| s >= 500))
+}
+
+/// Statuses by which a vendor says that it did not process the request. Any refusal with 4xx is one, also
+/// where the vendor's code makes it transient (a row that is locked right now).
+fn refused_unprocessed(error: &Error) -> bool {
+    // 499 is a proxy's word for a client that left: the vendor may have gone on.
+    matches!(error.status(), Some(400..=498 | 503))
+}
+
+fn is_html(answer: &Answer) -> bool {
+    let html = answer.headers.get(CONTENT_TYPE).is_some_and(|t| {
+        t.as_bytes()
+            .get(..9)
+            .is_some_and(|t| t.eq_ignore_ascii_case(b"text/html"))
+    });
+    html && answer.body.trim_ascii_start().starts_with(b"<")
+}
+
+/// An answer that arrived whole but is not what it should be (HTML, a redirect): another attempt would
+/// bring the same.
+fn is_whole(error: &Error) -> bool {
+    error.status().is_some()
+}
+
+/// Says how many attempts were made, and takes the credentials out of the vendor's own words.
+fn finish(mut error: Error, attempts: u32, request: &Request) -> Error {
+    for value in request.headers().values().filter(|v| v.is_sensitive()) {
+        if let Ok(text) = value.to_str() {
+            error.redact(text);
+            error.redact(text.rsplit(' ').next().unwrap_or_default());
+        }
+    }
+    for (_, secret) in request.secret_query() {
+        error.redact(secret.expose());
+    }
+    error.with_attempts(attempts)
+}

@@ -1,0 +1,174 @@
+//! The ready-made transport over real sockets, in real time: few and short.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that fails may panic
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acople_core::{Context, ErrorKind};
+use acople_http::{Call, Client, ReqwestTransport, RetryPolicy, TransportConfig, Within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+fn client(base: &str, retry: RetryPolicy) -> Client {
+    let transport = Arc::new(ReqwestTransport::new(&TransportConfig::default()).unwrap());
+    Client::builder(base, transport).unwrap().retry(retry).build()
+}
+
+/// A server that answers every connection with these bytes and then closes it.
+async fn raw_server(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for _ in 0..20 {
+            let Ok((mut socket, _)) = listener.accept().await else {
+                return;
+            };
+            let mut request = [0u8; 4096];
+            let _ = socket.read(&mut request).await;
+            let _ = socket.write_all(answer).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_request_arrives_as_it_was_built() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path("/v1/things"))
+        .and(query_param("dry", "true"))
+        .and(header("content-type", "application/json"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(r#"{"ok":true}"#))
+        .mount(&server)
+        .await;
+    let call = Call::post("create")
+        .path(["v1", "things"])
+        .query("dry", true)
+        .raw_json(r#"{"a":1}"#);
+    let answer = client(&server.uri(), RetryPolicy::default())
+        .send(&Context::new(), &call)
+        .await
+        .unwrap();
+    assert_eq!(answer.body(), br#"{"ok":true}"#);
+    let received = server.received_requests().await.unwrap();
+    assert_eq!(received[0].body, br#"{"a":1}"#);
+    assert!(
+        received[0].headers["user-agent"]
+            .to_str()
+            .unwrap()
+            .starts_with("acople/")
+    );
+}
+
+#[tokio::test]
+async fn net_02_a_refused_connection_is_transient_for_any_method() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = client(&base, RetryPolicy::none())
+        .send(&Context::new(), &Call::post("create"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient);
+    assert!(!format!("{error:?}").contains(&base), "errors name no URL");
+}
+
+#[tokio::test]
+async fn net_01_a_host_that_does_not_resolve_is_transient() {
+    let client = client("https://no-such-host.invalid", RetryPolicy::none());
+    let error = client
+        .send(
+            &Context::new().within(Duration::from_secs(10)),
+            &Call::get("read"),
+        )
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Transient | ErrorKind::Timeout),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn net_05_a_write_whose_connection_breaks_after_it_was_sent_is_ambiguous() {
+    let base = raw_server(b"").await;
+    let call = Call::post("create").raw_json("{}");
+    let error = client(&base, RetryPolicy::default())
+        .send(&Context::new(), &call)
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Ambiguous, 1));
+}
+
+#[tokio::test]
+async fn net_06_a_read_whose_connection_breaks_is_tried_again() {
+    let base = raw_server(b"").await;
+    let error = client(&base, RetryPolicy::default())
+        .send(&Context::new(), &Call::get("read"))
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transient, 3));
+}
+
+#[tokio::test]
+async fn net_10_a_truncated_body_is_never_taken_for_a_whole_one() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"half\":"[..],
+        &b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n"[..],
+    ] {
+        let base = raw_server(answer).await;
+        let error = client(&base, RetryPolicy::default())
+            .send(&Context::new(), &Call::get("read"))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.attempts()),
+            (ErrorKind::Protocol, 3),
+            "{error:?}"
+        );
+        let error = client(&base, RetryPolicy::default())
+            .send(&Context::new(), &Call::post("w"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ambiguous);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_is_an_error() {
+    let base = raw_server(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
+    let error = client(&base, RetryPolicy::none())
+        .send(&Context::new(), &Call::get("read"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Transient),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn url_01_credentials_do_not_follow_a_redirect() {
+    let evil = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200))
+        .mount(&evil)
+        .await;
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(302).insert_header("location", evil.uri()))
+        .mount(&server)
+        .await;
+    let call = Call::get("read").header(
+        http::HeaderName::from_static("x-api-key"),
+        "canary".parse().unwrap(),
+    );
+    let error = client(&server.uri(), RetryPolicy::default())
+        .send(&Context::new(), &call)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(evil.received_requests().await.unwrap().is_empty());
+}
