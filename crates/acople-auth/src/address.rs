@@ -1,0 +1,70 @@
+//! Where credentials may be sent at all.
+
+use url::{Host, Url};
+
+/// A URL that secrets may travel to: https, or this machine; without credentials and fragment.
+///
+/// The error says what is wrong with it, without repeating it.
+pub(crate) fn secure(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("is not an http or https URL");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds credentials");
+    }
+    if url.fragment().is_some() {
+        return Err("has a fragment");
+    }
+    if url.scheme() == "http" && !is_this_machine(&url) {
+        return Err("is plain http: credentials travel over https only");
+    }
+    Ok(url)
+}
+
+/// The same for a base URL, which has no query either.
+pub(crate) fn secure_base(text: &str) -> Result<Url, &'static str> {
+    let url = secure(text)?;
+    if url.query().is_some() {
+        return Err("has a query");
+    }
+    Ok(url)
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_travel_over_https_or_to_this_machine() {
+        for good in [
+            "https://a.example/t?x=1",
+            "http://localhost:8080/t",
+            "http://127.0.0.1/t",
+            "http://[::1]/t",
+        ] {
+            assert!(secure(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://a.example/t",
+            "http://localhost.evil.example/t",
+            "ftp://a.example/t",
+            "https://u:p@a.example/t",
+            "https://a.example/t#x",
+            "token",
+            "",
+        ] {
+            assert!(secure(bad).is_err(), "{bad}");
+        }
+        assert!(secure_base("https://a.example/t?x=1").is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! OAuth 2 as a provider of credentials.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use acople_core::{
+    AuthProvider, AuthStamp, Clock, Context, Error, Refresh, Request, Resources, Result, Secret,
+};
+use async_trait::async_trait;
+use http::header::AUTHORIZATION;
+use url::Url;
+
+use crate::address::{secure, secure_base};
+use crate::cell::{Cell, Need, Settings};
+use crate::grant::{Grant, OAuthClient, Ready};
+use crate::token_endpoint::TokenEndpoint;
+use crate::vault::Vault;
+
+/// OAuth 2: puts access tokens on requests and renews them, once for all callers.
+///
+/// Cheap to clone; clones share one set of tokens. Make one per connection: two of them would redeem the
+/// same refresh token at the same time.
+///
+/// - Any number of concurrent refusals of one token cause one token call. A refusal of a token that has
+///   been replaced meanwhile causes none.
+/// - A token is renewed 60 s or a tenth of its lifetime before its end, whichever is shorter, by one
+///   caller while the others go on with the old one. Without a lifetime it is used until it is refused.
+/// - A rotated refresh token is stored before any caller gets the new access token. When the store fails,
+///   the tokens are used from memory, saved again with growing pauses at later uses, and every failure is
+///   an event of level `error`.
+/// - A renewal that has begun goes on in a task of its own when its caller is dropped, so it needs a tokio
+///   runtime that lives as long as the provider; call [`flush`](Self::flush) before shutting down.
+/// - A finished grant is [`Reauth`](acople_core::ErrorKind::Reauth), without further token calls until the
+///   token store or the config has other credentials. After other failures token calls pause: a second,
+///   doubling up to a minute, after faults of the vendor; a minute where somebody has to mend something;
+///   five minutes after a refusal that the vendor may lift.
+#[derive(Clone)]
+pub struct OAuth2(Arc<Cell>);
+
+impl OAuth2 {
+    /// Begins a provider. Does no I/O.
+    ///
+    /// `connector` is the connector's id: with tenant and connection of `resources` it names the tokens
+    /// in the host's store.
+    ///
+    /// # Errors
+    /// [`Config`](acople_core::ErrorKind::Config) that names the field: `token_url` is not https (plain
+    /// http is for this machine only), an empty credential, a private key that is none.
+    pub fn builder(
+        connector: &str,
+        token_url: &str,
+        client: OAuthClient,
+        grant: Grant,
+        resources: &Resources,
+    ) -> Result<OAuth2Builder> {
+        let url = secure(token_url)
+            .map_err(|fault| Error::config("token_url", format!("the token URL {fault}")))?;
+        let grant = Ready::new(grant, &client)?;
+        Ok(OAuth2Builder {
+            endpoint: TokenEndpoint::new(url, client, grant, resources)?,
+            vault: Vault::new(resources.tokens.clone(), resources.connection_key(connector)),
+            clock: resources.clock.clone(),
+            settings: Settings {
+                scheme: "Bearer",
+                seed: None,
+                seed_endpoint: None,
+            },
+        })
+    }
+
+    /// A member of the token answer that the builder was told to [`keep`](OAuth2Builder::keep). Gets a
+    /// token first if there is none.
+    pub async fn kept(&self, member: &str) -> Result<Option<String>> {
+        Ok(self
+            .0
+            .tokens(Need::Token)
+            .await?
+            .tokens
+            .extra
+            .get(member)
+            .cloned())
+    }
+
+    /// Waits for a renewal that is under way and stores tokens that could not be stored before. To be
+    /// called before the runtime shuts down.
+    ///
+    /// # Errors
+    /// What the store says: the tokens in memory are lost when the process ends.
+    pub async fn flush(&self) -> Result<()> {
+        self.0.flush().await
+    }
+}
+
+#[async_trait]
+impl AuthProvider for OAuth2 {
+    async fn authorize(&self, _cx: &Context, request: &mut Request) -> Result<AuthStamp> {
+        let held = self.0.tokens(Need::Token).await?;
+        request.set_secret_header(AUTHORIZATION, held.header.expose())?;
+        Ok(AuthStamp(held.stamp))
+    }
+
+    async fn refresh(&self, _cx: &Context, refused: AuthStamp) -> Result<Refresh> {
+        self.0.tokens(Need::InPlaceOf(refused.0)).await?;
+        Ok(Refresh::Renewed)
+    }
+
+    async fn endpoint(&self, _cx: &Context) -> Result<Option<Url>> {
+        if !self.0.has_endpoint() {
+            return Ok(None);
+        }
+        Ok(self.0.tokens(Need::Endpoint).await?.tokens.endpoint.clone())
+    }
+}
+
+impl fmt::Debug for OAuth2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth2")
+            .field("connector", &self.0.connector())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets up an [`OAuth2`].
+pub struct OAuth2Builder {
+    endpoint: TokenEndpoint,
+    vault: Vault,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+}
+
+impl OAuth2Builder {
+    /// Names the member of the token answer that holds the account's base URL, such as `instance_url`. It
+    /// becomes [`AuthProvider::endpoint`] and is checked first: https, or this machine; no credentials, no
+    /// query. An answer without it, or with a bad one, is an error of kind
+    /// [`Protocol`](acople_core::ErrorKind::Protocol).
+    pub fn endpoint_member(mut self, member: &'static str) -> Self {
+        self.endpoint.wanted.endpoint = Some(member);
+        self
+    }
+
+    /// Keeps other members of the token answer, as text: see [`OAuth2::kept`]. They are stored beside the
+    /// tokens and must not be secrets.
+    pub fn keep(mut self, members: &[&'static str]) -> Self {
+        self.endpoint.wanted.keep.extend_from_slice(members);
+        self
+    }
+
+    /// Adds a parameter to the form of every token call. Its value is treated as a secret.
+    pub fn param(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Secret>) -> Self {
+        self.endpoint.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// An access token to begin with, from the connecting of the account. Stored tokens that descend from
+    /// the same refresh token are newer and win.
+    pub fn seed(mut self, access_token: Secret) -> Self {
+        self.settings.seed = Some(access_token).filter(|token| !token.is_empty());
+        self
+    }
+
+    /// The account's base URL to begin with, from the connecting of the account, until a token answer
+    /// names one. Without it, a seeded token is renewed at once where the account's URL is needed.
+    ///
+    /// # Errors
+    /// [`Config`](acople_core::ErrorKind::Config) when it is no base URL that credentials may travel to.
+    pub fn seed_endpoint(mut self, url: &str) -> Result<Self> {
+        let field = self.endpoint.wanted.endpoint.unwrap_or("endpoint");
+        let url =
+            secure_base(url).map_err(|fault| Error::config(field, format!("the account's URL {fault}")))?;
+        self.settings.seed_endpoint = Some(url);
+        Ok(self)
+    }
+
+    /// The scheme of the `Authorization` header, for vendors that want another than `Bearer`.
+    pub fn scheme(mut self, scheme: &'static str) -> Self {
+        self.settings.scheme = scheme;
+        self
+    }
+
+    /// The provider.
+    pub fn build(self) -> OAuth2 {
+        OAuth2(Cell::new(self.endpoint, self.vault, self.clock, self.settings))
+    }
+}
+
+impl fmt::Debug for OAuth2Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth2Builder")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,280 @@
+//! Asks the token endpoint: one form, one answer, and what a failure leaves open.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use acople_core::{Context, Error, ErrorKind, Resources, Result, Secret};
+use acople_http::{Answer, BodyLimits, Call, Classifier, Client, Repeat, status_error};
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use url::Url;
+
+use crate::answer::{TokenAnswer, Wanted};
+use crate::grant::{Form, OAuthClient, Ready};
+use crate::redactor::Redactor;
+use crate::refusal::{is_final, refusal};
+
+pub(crate) const OPERATION: &str = "get an access token";
+
+/// Token answers are a few kilobytes.
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Clocks that differ by less do not spoil an assertion, which is backdated by 30 s.
+const TOLERATED_SKEW: i64 = 20;
+
+/// Everything that one token call needs.
+pub(crate) struct TokenEndpoint {
+    pub(crate) url: Url,
+    pub(crate) oauth: OAuthClient,
+    pub(crate) grant: Ready,
+    pub(crate) params: Form,
+    pub(crate) wanted: Wanted,
+    client: Client,
+    tenant: String,
+    /// Seconds by which the vendor's clock is ahead of ours, once learned.
+    skew: AtomicI64,
+}
+
+/// Why a call brought no token.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) sign: Sign,
+    skew: Option<i64>,
+}
+
+/// What a failure says about the grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// The grant is dead.
+    Finished,
+    /// The vendor may have granted a token, and the answer was lost.
+    Lost,
+    /// The vendor granted something, and its answer cannot be read.
+    Unreadable,
+    /// No token was granted.
+    Nothing,
+}
+
+impl TokenEndpoint {
+    /// # Errors
+    /// `Config` when the client cannot be set up for the URL's host.
+    pub(crate) fn new(url: Url, oauth: OAuthClient, grant: Ready, resources: &Resources) -> Result<Self> {
+        let origin = url.origin().ascii_serialization();
+        let mut limits = BodyLimits::default();
+        limits.bytes = LARGEST_ANSWER;
+        // No provider of credentials here: they are in the form, and a refusal is not renewed.
+        let client = Client::with_resources(&origin, resources)?
+            .classifier(TokenClassifier)
+            .body_limits(limits)
+            .build();
+        let tenant = resources.tenant.clone();
+        let (params, wanted, skew) = (Form::new(), Wanted::default(), AtomicI64::new(0));
+        Ok(Self {
+            url,
+            oauth,
+            grant,
+            params,
+            wanted,
+            client,
+            tenant,
+            skew,
+        })
+    }
+
+    /// Whether a refresh token is redeemed.
+    pub(crate) fn refreshes(&self) -> bool {
+        self.grant.refresh_token().is_some()
+    }
+
+    /// Asks for a token, `refresh` being the newest refresh token.
+    ///
+    /// An assertion that was refused by a vendor whose clock differs from ours is signed anew by the
+    /// vendor's clock, once.
+    pub(crate) async fn ask(&self, refresh: Option<&Secret>) -> Result<TokenAnswer, Failed> {
+        let failed = match self.once(refresh).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
+        match failed.skew {
+            Some(skew) if matches!(self.grant, Ready::Jwt(_)) && self.learns(skew) => {
+                self.once(refresh).await
+            }
+            _ => Err(failed),
+        }
+    }
+
+    async fn once(&self, refresh: Option<&Secret>) -> Result<TokenAnswer, Failed> {
+        let nothing = |error: Error| Failed {
+            error,
+            sign: Sign::Nothing,
+            skew: None,
+        };
+        let mut redactor = Redactor::default();
+        let call = self.call(refresh, &mut redactor).map_err(nothing)?;
+        // Not the caller's context: a renewal goes on when the caller that began it has given up.
+        let cx = Context::new().with_tenant(self.tenant.as_str());
+        match self.client.send(&cx, &call).await {
+            Ok(answer) => self.read(&answer, &redactor),
+            Err(error) => {
+                let answered = error.status().is_some_and(|s| (200..300).contains(&s));
+                let sign = match error.kind() {
+                    ErrorKind::Ambiguous => Sign::Lost,
+                    ErrorKind::Protocol | ErrorKind::TooLarge if answered => Sign::Unreadable,
+                    _ => Sign::Nothing,
+                };
+                Err(Failed {
+                    error: redactor.error(error),
+                    sign,
+                    skew: None,
+                })
+            }
+        }
+    }
+
+    /// The request, and its secrets noted in `redactor`.
+    fn call(&self, refresh: Option<&Secret>, redactor: &mut Redactor) -> Result<Call> {
+        let now = shifted(self.client.clock().now(), self.skew.load(Ordering::Relaxed));
+        let mut form = self.grant.form(refresh, now)?;
+        let header = self.oauth.identify(&mut form);
+        form.extend(self.params.iter().cloned());
+        for (name, value) in &form {
+            if !matches!(name.as_ref(), "grant_type" | "scope" | "client_id") {
+                redactor.add(value);
+            }
+        }
+        if let Some(secret) = &self.oauth.secret {
+            redactor.add(secret);
+        }
+        let mut call = Call::post(OPERATION)
+            .link(self.url.as_str())
+            .form(form.iter().map(|(name, value)| (name.as_ref(), value.expose())))
+            .repeat(if self.grant.is_repeatable() {
+                Repeat::Harmless
+            } else {
+                Repeat::Never
+            });
+        if let Some(header) = header {
+            let mut value = HeaderValue::from_str(header.expose())
+                .map_err(|_| Error::config("client_secret", "cannot stand in a header"))?;
+            value.set_sensitive(true);
+            call = call.header(AUTHORIZATION, value);
+        }
+        Ok(call)
+    }
+
+    fn read(&self, answer: &Answer, redactor: &Redactor) -> Result<TokenAnswer, Failed> {
+        let status = answer.status();
+        let read = self.wanted.read(answer.body());
+        let said = match read {
+            Ok(said) => said,
+            Err(error) if status.is_success() => {
+                let error = error.with_status(status.as_u16()).with_operation(OPERATION);
+                return Err(Failed {
+                    error,
+                    sign: Sign::Unreadable,
+                    skew: None,
+                });
+            }
+            Err(_) => TokenAnswer::default(),
+        };
+        // Some vendors refuse with 200, so a success without a token may still be a refusal.
+        if status.is_success() && !said.code.as_deref().is_some_and(is_final) {
+            let what = match &said.access {
+                Some(access) if is_sendable(access) => return Ok(said),
+                Some(_) => "the token answer's access token cannot stand in a header",
+                None => "the token answer holds no access token",
+            };
+            let error = Error::new(ErrorKind::Protocol, what)
+                .with_status(status.as_u16())
+                .with_operation(OPERATION);
+            return Err(Failed {
+                error,
+                sign: Sign::Unreadable,
+                skew: None,
+            });
+        }
+        let refusal = refusal(answer, &said, self.refreshes(), redactor);
+        let sign = if refusal.finished {
+            Sign::Finished
+        } else {
+            Sign::Nothing
+        };
+        Err(Failed {
+            error: refusal.error.with_operation(OPERATION),
+            sign,
+            skew: skew(answer),
+        })
+    }
+
+    /// Takes over the vendor's clock; says whether that changes anything.
+    fn learns(&self, skew: i64) -> bool {
+        let known = self.skew.load(Ordering::Relaxed);
+        if skew.saturating_sub(known).saturating_abs() <= TOLERATED_SKEW {
+            return false;
+        }
+        tracing::warn!(
+            seconds = skew,
+            "the vendor's clock differs from ours: assertions follow the vendor's"
+        );
+        self.skew.store(skew, Ordering::Relaxed);
+        true
+    }
+}
+
+impl fmt::Debug for TokenEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.url.host_str().unwrap_or_default();
+        f.debug_struct("TokenEndpoint")
+            .field("host", &host)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Leaves refusals to the reader of token answers; says only what is worth another attempt.
+#[derive(Debug)]
+struct TokenClassifier;
+
+impl Classifier for TokenClassifier {
+    fn classify(&self, answer: &Answer) -> Result<()> {
+        let status = answer.status();
+        let again = status.is_server_error() || matches!(status.as_u16(), 408 | 423 | 425 | 429);
+        if !again && !status.is_informational() {
+            return Ok(());
+        }
+        // Some vendors report a dead grant as a failure of their own.
+        let said = Wanted::default().read(answer.body()).unwrap_or_default();
+        if said.code.as_deref().is_some_and(is_final) {
+            Ok(())
+        } else {
+            Err(status_error(answer))
+        }
+    }
+}
+
+/// RFC 6750 allows less, vendors send more; line breaks and controls cannot be sent.
+fn is_sendable(access: &Secret) -> bool {
+    !access.is_empty() && access.expose().bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Seconds by which the vendor's clock is ahead of ours, by the answer's `Date`.
+fn skew(answer: &Answer) -> Option<i64> {
+    let theirs = httpdate::parse_http_date(answer.header("date")?).ok()?;
+    let ours = answer.received_at();
+    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+    Some(match theirs.duration_since(ours) {
+        Ok(ahead) => seconds(ahead),
+        Err(behind) => -seconds(behind.duration()),
+    })
+}
+
+fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 {
+        time.checked_sub(by)
+    } else {
+        time.checked_add(by)
+    }
+    .unwrap_or(time)
+}

@@ -1,0 +1,17 @@
+//! The providers and the token cell, from outside: scripted vendors, paused time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod canary;
+mod clocks;
+mod grants;
+mod private_keys;
+mod refusals;
+mod renewal;
+mod static_credentials;
+mod storing;
+mod vendor;
