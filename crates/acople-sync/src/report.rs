@@ -1,0 +1,86 @@
+//! What a run did.
+
+use std::time::Duration;
+
+use acople_core::{Error, ReadMode, Result};
+use serde::Serialize;
+
+use crate::Totals;
+
+/// How a run ended.
+#[derive(Debug, Serialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum End {
+    /// Everything there was to read is dealt with.
+    Complete,
+    /// The caller asked to stop; the next run goes on from the last checkpoint.
+    Cancelled,
+    /// An error that concerns more than single records. The next run goes on from the last checkpoint;
+    /// the error says what to do before, and how long to wait.
+    Stopped {
+        /// What happened.
+        error: Error,
+    },
+}
+
+/// What one run did. Counters cover the whole run, the part before a crash or pause included; duration,
+/// bytes and requests cover this process's part.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The sync's name.
+    pub sync: String,
+    /// The run's id: the same when a run is resumed.
+    pub run: String,
+    /// What was read.
+    pub mode: ReadMode,
+    /// Whether the run went on where an earlier process had stopped.
+    pub resumed: bool,
+    /// How it ended.
+    #[serde(flatten)]
+    pub end: End,
+    /// The records.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// How many refused records the job tolerates.
+    pub tolerated: u64,
+    /// What the host should know, at most 100 of them.
+    pub warnings: Vec<String>,
+    /// Requests that went to the wire.
+    pub requests: u64,
+    /// Of these, repeated ones.
+    pub retries: u64,
+    /// Bytes of answers received.
+    pub bytes: u64,
+    /// How long it took.
+    #[serde(serialize_with = "seconds")]
+    pub duration: Duration,
+}
+
+impl Report {
+    /// Whether everything was dealt with and no more records were refused than tolerated.
+    pub fn is_success(&self) -> bool {
+        matches!(self.end, End::Complete) && self.totals.refused <= self.tolerated
+    }
+
+    /// The error that stopped the run, if one did.
+    pub fn error(&self) -> Option<&Error> {
+        match &self.end {
+            End::Stopped { error } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The report, or the error that stopped the run.
+    pub fn into_result(self) -> Result<Self> {
+        match self.end {
+            End::Stopped { error } => Err(error),
+            _ => Ok(self),
+        }
+    }
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
