@@ -46,12 +46,9 @@ mod tests {
 
     #[test]
     fn secrets_travel_over_https_or_to_this_machine() {
-        for good in [
-            "https://a.example/t?x=1",
-            "http://localhost:8080/t",
-            "http://127.0.0.1/t",
-            "http://[::1]/t",
-        ] {
+        for good in
+            ["https://a.example/t?x=1", "http://localhost:8080/t", "http://127.0.0.1/t", "http://[::1]/t"]
+        {
             assert!(secure(good).is_ok(), "{good}");
         }
         for bad in [

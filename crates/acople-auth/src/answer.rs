@@ -51,10 +51,7 @@ impl Wanted {
                 )
             })?;
         if duplicate {
-            return Err(Error::new(
-                ErrorKind::Protocol,
-                "the token answer has a member twice",
-            ));
+            return Err(Error::new(ErrorKind::Protocol, "the token answer has a member twice"));
         }
         Ok(answer)
     }
@@ -88,9 +85,7 @@ impl<'de> Visitor<'de> for Members<'_> {
             match name {
                 "access_token" => answer.access = text(map.next_value()?).map(Secret::from),
                 "refresh_token" => {
-                    answer.refresh = text(map.next_value()?)
-                        .filter(|t| !t.is_empty())
-                        .map(Secret::from);
+                    answer.refresh = text(map.next_value()?).filter(|t| !t.is_empty()).map(Secret::from);
                 }
                 "expires_in" => answer.lifetime = expires_in(Some(&map.next_value()?)),
                 "error" => answer.code = text(map.next_value()?),
@@ -137,22 +132,12 @@ mod tests {
 
     #[test]
     fn only_wanted_members_are_kept_and_numbers_become_text() {
-        let wanted = Wanted {
-            endpoint: Some("instance_url"),
-            keep: vec!["hub_id", "scope", "tags", "gone"],
-        };
+        let wanted = Wanted { endpoint: Some("instance_url"), keep: vec!["hub_id", "scope", "tags", "gone"] };
         let body = br#"{"access_token":"a","hub_id":62515,"scope":"x y","tags":["p"],"gone":null,
             "instance_url":"https://x.example","refresh_token":"","unknown":{"deep":[1,2]}}"#;
         let answer = wanted.read(body).unwrap();
-        let kept: Vec<_> = answer
-            .kept
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(
-            kept,
-            [("hub_id", "62515"), ("scope", "x y"), ("tags", r#"["p"]"#)]
-        );
+        let kept: Vec<_> = answer.kept.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(kept, [("hub_id", "62515"), ("scope", "x y"), ("tags", r#"["p"]"#)]);
         assert_eq!(answer.endpoint.as_deref(), Some("https://x.example"));
         assert!(answer.refresh.is_none(), "an empty refresh token is none");
     }

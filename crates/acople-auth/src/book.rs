@@ -54,10 +54,7 @@ pub(crate) struct Setback {
 impl Setback {
     /// A failure after which a pause is enough.
     pub(crate) fn passing(error: Error) -> Self {
-        Self {
-            error,
-            finished: false,
-        }
+        Self { error, finished: false }
     }
 }
 
@@ -66,27 +63,18 @@ impl Book {
     pub(crate) fn held_back(&self, now: Instant) -> Option<Error> {
         let failure = self.failure.as_ref().filter(|f| now < f.until)?;
         let error = failure.error.copy();
-        Some(if error.is_retryable() {
-            error.with_retry_after(failure.until - now)
-        } else {
-            error
-        })
+        Some(if error.is_retryable() { error.with_retry_after(failure.until - now) } else { error })
     }
 
     /// The error of a grant that is finished, whatever the time.
     pub(crate) fn finished(&self) -> Option<Error> {
-        self.failure
-            .as_ref()
-            .filter(|f| f.finished)
-            .map(|f| f.error.copy())
+        self.failure.as_ref().filter(|f| f.finished).map(|f| f.error.copy())
     }
 
     /// Notes a failure and how long nothing is asked.
     pub(crate) fn fail(&mut self, setback: &Setback, now: Instant) {
         let error = &setback.error;
-        let passing = PASSING
-            .saturating_mul(2u32.saturating_pow(self.failures.min(6)))
-            .min(MENDING);
+        let passing = PASSING.saturating_mul(2u32.saturating_pow(self.failures.min(6))).min(MENDING);
         let pause = match error.kind() {
             _ if setback.finished => LOOK_AGAIN,
             ErrorKind::Reauth => REFUSED,
@@ -96,11 +84,7 @@ impl Book {
         };
         self.failures = self.failures.saturating_add(1);
         let until = now.checked_add(pause).unwrap_or(now + MENDING);
-        self.failure = Some(Failure {
-            error: error.copy(),
-            until,
-            finished: setback.finished,
-        });
+        self.failure = Some(Failure { error: error.copy(), until, finished: setback.finished });
     }
 
     /// Forgets failures: there are new tokens.
@@ -112,8 +96,6 @@ impl Book {
 
     /// How long to wait before the tokens in hand are saved again.
     pub(crate) fn save_pause(&self) -> Duration {
-        PASSING
-            .saturating_mul(2u32.saturating_pow(self.unsaved.saturating_sub(1).min(6)))
-            .min(MENDING)
+        PASSING.saturating_mul(2u32.saturating_pow(self.unsaved.saturating_sub(1).min(6))).min(MENDING)
     }
 }

@@ -87,14 +87,7 @@ impl Cell {
         settings: Settings,
     ) -> Arc<Self> {
         let (front, gate) = (Mutex::default(), Arc::default());
-        Arc::new(Self {
-            endpoint,
-            vault,
-            clock,
-            settings,
-            front,
-            gate,
-        })
+        Arc::new(Self { endpoint, vault, clock, settings, front, gate })
     }
 
     pub(crate) fn has_endpoint(&self) -> bool {
@@ -151,19 +144,15 @@ impl Cell {
 
     /// Runs a renewal in its own task, which keeps the gate shut until its end.
     async fn run(self: &Arc<Self>, book: OwnedMutexGuard<Book>, need: Need) -> Result<Arc<Held>> {
-        let round = self
-            .clone()
-            .renew(book, need)
-            .instrument(tracing::Span::current());
+        let round = self.clone().renew(book, need).instrument(tracing::Span::current());
         match tokio::spawn(round).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => {
                 Err(Error::new(ErrorKind::Internal, "the renewal of a token panicked"))
             }
-            Err(_) => Err(Error::new(
-                ErrorKind::Transient,
-                "the runtime shut down during the renewal of a token",
-            )),
+            Err(_) => {
+                Err(Error::new(ErrorKind::Transient, "the runtime shut down during the renewal of a token"))
+            }
         }
     }
 
@@ -171,22 +160,15 @@ impl Cell {
         let header = with_scheme(self.settings.scheme, &tokens.access);
         let mut front = self.front();
         let stamp = front.held.as_ref().map_or(1, |held| held.stamp + 1);
-        let held = Arc::new(Held {
-            stamp,
-            tokens,
-            header,
-            span,
-        });
+        let held = Arc::new(Held { stamp, tokens, header, span });
         front.held = Some(held.clone());
         held
     }
 
     fn at_hand(&self, need: Need, now: Instant) -> Option<Arc<Held>> {
         let front = self.front();
-        let held = front
-            .held
-            .as_ref()
-            .filter(|held| held.stamp > front.retired && !held.span.is_over(now))?;
+        let held =
+            front.held.as_ref().filter(|held| held.stamp > front.retired && !held.span.is_over(now))?;
         let meets = match need {
             Need::Token => true,
             Need::Endpoint => held.tokens.endpoint.is_some(),

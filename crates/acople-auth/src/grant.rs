@@ -86,17 +86,9 @@ impl Ready {
                 return Err(Error::config("client_secret", "is empty"));
             }
             Grant::ClientCredentials { scope } => Self::ClientCredentials(scope),
-            Grant::JwtBearer {
-                issuer,
-                subject,
-                audience,
-                private_key_pem,
-            } => Self::Jwt(Box::new(Signer::new(
-                issuer,
-                subject,
-                audience,
-                &private_key_pem,
-            )?)),
+            Grant::JwtBearer { issuer, subject, audience, private_key_pem } => {
+                Self::Jwt(Box::new(Signer::new(issuer, subject, audience, &private_key_pem)?))
+            }
         })
     }
 
@@ -151,20 +143,12 @@ impl Ready {
         match self {
             Self::Refresh(token) => add(token.expose()),
             Self::ClientCredentials(scope) => {
-                [token_url, client_id, scope.as_deref().unwrap_or_default()]
-                    .into_iter()
-                    .for_each(add);
+                [token_url, client_id, scope.as_deref().unwrap_or_default()].into_iter().for_each(add);
             }
             Self::Jwt(signer) => {
-                [
-                    token_url,
-                    client_id,
-                    &signer.issuer,
-                    &signer.subject,
-                    &signer.audience,
-                ]
-                .into_iter()
-                .for_each(add);
+                [token_url, client_id, &signer.issuer, &signer.subject, &signer.audience]
+                    .into_iter()
+                    .for_each(add);
             }
         }
         // 96 bits: equal by chance never, and too few to stand for the token.
@@ -179,10 +163,7 @@ impl OAuthClient {
         match (&self.secret, self.style) {
             (Some(secret), ClientStyle::Basic) => {
                 let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                return Some(basic(
-                    &encode(&self.id),
-                    &zeroize::Zeroizing::new(encode(secret.expose())),
-                ));
+                return Some(basic(&encode(&self.id), &zeroize::Zeroizing::new(encode(secret.expose()))));
             }
             _ if self.id.is_empty() => {}
             (Some(secret), ClientStyle::Body) => {

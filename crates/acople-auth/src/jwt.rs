@@ -47,21 +47,12 @@ impl Signer {
     /// # Errors
     /// `Config` that names the field: an empty name, a key that is none.
     pub(crate) fn new(issuer: String, subject: String, audience: String, pem: &Secret) -> Result<Self> {
-        for (field, value) in [
-            ("issuer", &issuer),
-            ("subject", &subject),
-            ("audience", &audience),
-        ] {
+        for (field, value) in [("issuer", &issuer), ("subject", &subject), ("audience", &audience)] {
             if value.is_empty() {
                 return Err(Error::config(field, "is empty"));
             }
         }
-        Ok(Self {
-            issuer,
-            subject,
-            audience,
-            key: rsa_private_key(pem.expose())?,
-        })
+        Ok(Self { issuer, subject, audience, key: rsa_private_key(pem.expose())? })
     }
 
     /// An assertion that is good from a little before `now`.
@@ -76,20 +67,12 @@ impl Signer {
             nbf: begin,
             exp: now.saturating_add(LIFETIME).as_secs(),
         };
-        let mut token = part(&Header {
-            alg: "RS256",
-            typ: "JWT",
-        })?;
+        let mut token = part(&Header { alg: "RS256", typ: "JWT" })?;
         token.push('.');
         token.push_str(&part(&claims)?);
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                token.as_bytes(),
-                &mut signature,
-            )
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
             .map_err(|_| Error::new(ErrorKind::Internal, "the assertion cannot be signed"))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);

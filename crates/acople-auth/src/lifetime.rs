@@ -45,23 +45,15 @@ impl Span {
             return Self::default();
         };
         let lifetime = lifetime.clamp(SHORTEST, LONGEST);
-        let lead = LEAD
-            .min(lifetime / 10)
-            .mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0));
+        let lead = LEAD.min(lifetime / 10).mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0));
         // No sooner than a second from now, whatever the lead.
         let early = lifetime.saturating_sub(lead).max(SHORTEST);
-        Self {
-            renew_from: now.checked_add(early),
-            expires: now.checked_add(lifetime),
-        }
+        Self { renew_from: now.checked_add(early), expires: now.checked_add(lifetime) }
     }
 
     /// The span of a token that has ended already.
     pub(crate) fn over(now: Instant) -> Self {
-        Self {
-            renew_from: Some(now),
-            expires: Some(now),
-        }
+        Self { renew_from: Some(now), expires: Some(now) }
     }
 
     pub(crate) fn is_over(&self, now: Instant) -> bool {

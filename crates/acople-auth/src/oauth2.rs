@@ -61,25 +61,14 @@ impl OAuth2 {
             endpoint: TokenEndpoint::new(url, client, grant, resources)?,
             vault: Vault::new(resources.tokens.clone(), resources.connection_key(connector)),
             clock: resources.clock.clone(),
-            settings: Settings {
-                scheme: "Bearer",
-                seed: None,
-                seed_endpoint: None,
-            },
+            settings: Settings { scheme: "Bearer", seed: None, seed_endpoint: None },
         })
     }
 
     /// A member of the token answer that the builder was told to [`keep`](OAuth2Builder::keep). Gets a
     /// token first if there is none.
     pub async fn kept(&self, member: &str) -> Result<Option<String>> {
-        Ok(self
-            .0
-            .tokens(Need::Token)
-            .await?
-            .tokens
-            .extra
-            .get(member)
-            .cloned())
+        Ok(self.0.tokens(Need::Token).await?.tokens.extra.get(member).cloned())
     }
 
     /// Waits for a renewal that is under way and stores tokens that could not be stored before. To be
@@ -115,9 +104,7 @@ impl AuthProvider for OAuth2 {
 
 impl fmt::Debug for OAuth2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuth2")
-            .field("connector", &self.0.connector())
-            .finish_non_exhaustive()
+        f.debug_struct("OAuth2").field("connector", &self.0.connector()).finish_non_exhaustive()
     }
 }
 
@@ -186,8 +173,6 @@ impl OAuth2Builder {
 
 impl fmt::Debug for OAuth2Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuth2Builder")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+        f.debug_struct("OAuth2Builder").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }

@@ -19,22 +19,13 @@ pub(crate) fn rsa_private_key(pem: &str) -> Result<KeyPair> {
     let text = Zeroizing::new(pem.replace("\\r", "").replace("\\n", "\n"));
     let (label, body) = private_key_block(&text)?;
     if label.starts_with("ENCRYPTED") || body.contains("ENCRYPTED") {
-        return Err(Error::config(
-            FIELD,
-            "the private key is encrypted: decrypt it first",
-        ));
+        return Err(Error::config(FIELD, "the private key is encrypted: decrypt it first"));
     }
     let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
     base64.extend(body.chars().filter(|c| !c.is_whitespace()));
-    let der = STANDARD
-        .decode(base64.as_bytes())
-        .map(Zeroizing::new)
-        .map_err(|_| {
-            Error::config(
-                FIELD,
-                "the private key's PEM text is damaged: its base64 does not decode",
-            )
-        })?;
+    let der = STANDARD.decode(base64.as_bytes()).map(Zeroizing::new).map_err(|_| {
+        Error::config(FIELD, "the private key's PEM text is damaged: its base64 does not decode")
+    })?;
     let key = match label {
         "PRIVATE KEY" => KeyPair::from_pkcs8(&der),
         "RSA PRIVATE KEY" => KeyPair::from_der(&der),
@@ -42,10 +33,7 @@ pub(crate) fn rsa_private_key(pem: &str) -> Result<KeyPair> {
     };
     // The library's reason is dropped: it is made for programmers and names no field.
     key.map_err(|_| {
-        Error::config(
-            FIELD,
-            "the private key is not an RSA key of 2048 to 8192 bits, or is damaged",
-        )
+        Error::config(FIELD, "the private key is not an RSA key of 2048 to 8192 bits, or is damaged")
     })
 }
 

@@ -70,46 +70,28 @@ pub(crate) fn refusal(answer: &Answer, said: &TokenAnswer, refreshes: bool, reda
             "the client is refused: check its id and secret, and that it may use this grant",
             Some("client_id"),
         ),
-        (Some(Meaning::Request), _) => (
-            ErrorKind::Config,
-            "the token endpoint does not take this request",
-            None,
-        ),
+        (Some(Meaning::Request), _) => {
+            (ErrorKind::Config, "the token endpoint does not take this request", None)
+        }
         (Some(Meaning::Scope), _) => (ErrorKind::Permission, "the scope is refused", None),
-        (Some(Meaning::Busy), _) => (
-            ErrorKind::Transient,
-            "the token endpoint is not available right now",
-            None,
-        ),
+        (Some(Meaning::Busy), _) => {
+            (ErrorKind::Transient, "the token endpoint is not available right now", None)
+        }
         (Some(Meaning::TooFast), _) | (None, 429) => (ErrorKind::RateLimited, "too many token calls", None),
-        (None, 300..=399) => (
-            ErrorKind::Protocol,
-            "the token endpoint redirects, which is not followed",
-            None,
-        ),
-        (None, 401) => (
-            ErrorKind::Config,
-            "the client is refused: check its id and secret",
-            Some("client_id"),
-        ),
-        (None, 403) => (
-            ErrorKind::Permission,
-            "the token endpoint does not allow this",
-            None,
-        ),
-        (None, 404 | 405 | 410) => (
-            ErrorKind::Config,
-            "there is no token endpoint at this URL",
-            Some("token_url"),
-        ),
+        (None, 300..=399) => {
+            (ErrorKind::Protocol, "the token endpoint redirects, which is not followed", None)
+        }
+        (None, 401) => {
+            (ErrorKind::Config, "the client is refused: check its id and secret", Some("client_id"))
+        }
+        (None, 403) => (ErrorKind::Permission, "the token endpoint does not allow this", None),
+        (None, 404 | 405 | 410) => {
+            (ErrorKind::Config, "there is no token endpoint at this URL", Some("token_url"))
+        }
         (None, 500..) => (ErrorKind::Transient, "the token endpoint failed", None),
         // A refusal in the vendor's own words.
         (None, _) if refreshes => (ErrorKind::Reauth, "the refresh token is refused", None),
-        (None, _) => (
-            ErrorKind::Config,
-            "the token endpoint refuses the credentials",
-            None,
-        ),
+        (None, _) => (ErrorKind::Config, "the token endpoint refuses the credentials", None),
     };
     let mut message = what.to_owned();
     if let Some(description) = &said.description {
@@ -132,8 +114,5 @@ pub(crate) fn refusal(answer: &Answer, said: &TokenAnswer, refreshes: bool, reda
     if let Some(wait) = answer.retry_after().filter(|_| error.is_retryable()) {
         error = error.with_retry_after(wait);
     }
-    Refusal {
-        error: redactor.error(error),
-        finished: meaning == Some(Meaning::Finished),
-    }
+    Refusal { error: redactor.error(error), finished: meaning == Some(Meaning::Finished) }
 }

@@ -49,19 +49,13 @@ impl StaticAuth {
     /// `Authorization: <scheme> <token>`, for vendors whose scheme is not `Bearer`.
     pub fn scheme(scheme: &'static str, token: Secret) -> Self {
         let fault = token.is_empty().then_some("is empty");
-        Self {
-            place: Place::Header(AUTHORIZATION, with_scheme(scheme, &token)),
-            fault,
-        }
+        Self { place: Place::Header(AUTHORIZATION, with_scheme(scheme, &token)), fault }
     }
 
     /// A header of the vendor's own, such as `X-Api-Key`; also `Authorization` without a scheme.
     pub fn header(name: HeaderName, value: Secret) -> Self {
         let fault = value.is_empty().then_some("is empty");
-        Self {
-            place: Place::Header(name, value),
-            fault,
-        }
+        Self { place: Place::Header(name, value), fault }
     }
 
     /// User and password (RFC 7617, as UTF-8). An empty password is allowed: some vendors take a key as
@@ -69,29 +63,19 @@ impl StaticAuth {
     pub fn basic(user: &str, password: &Secret) -> Self {
         let fault = if user.contains(':') {
             Some("has a user name with a colon, which basic authentication cannot carry")
-        } else if user
-            .chars()
-            .chain(password.expose().chars())
-            .any(char::is_control)
-        {
+        } else if user.chars().chain(password.expose().chars()).any(char::is_control) {
             Some("has control characters")
         } else {
             None
         };
-        Self {
-            place: Place::Header(AUTHORIZATION, basic(user, password.expose())),
-            fault,
-        }
+        Self { place: Place::Header(AUTHORIZATION, basic(user, password.expose())), fault }
     }
 
     /// A secret query parameter. It is added to the URL when the request is sent, so that no log and no
     /// error sees it.
     pub fn query(name: &'static str, value: Secret) -> Self {
         let fault = value.is_empty().then_some("is empty");
-        Self {
-            place: Place::Query(name, value),
-            fault,
-        }
+        Self { place: Place::Query(name, value), fault }
     }
 }
 

@@ -71,16 +71,7 @@ impl TokenEndpoint {
             .build();
         let tenant = resources.tenant.clone();
         let (params, wanted, skew) = (Form::new(), Wanted::default(), AtomicI64::new(0));
-        Ok(Self {
-            url,
-            oauth,
-            grant,
-            params,
-            wanted,
-            client,
-            tenant,
-            skew,
-        })
+        Ok(Self { url, oauth, grant, params, wanted, client, tenant, skew })
     }
 
     /// Whether a refresh token is redeemed.
@@ -106,11 +97,7 @@ impl TokenEndpoint {
     }
 
     async fn once(&self, refresh: Option<&Secret>) -> Result<TokenAnswer, Failed> {
-        let nothing = |error: Error| Failed {
-            error,
-            sign: Sign::Nothing,
-            skew: None,
-        };
+        let nothing = |error: Error| Failed { error, sign: Sign::Nothing, skew: None };
         let mut redactor = Redactor::default();
         let call = self.call(refresh, &mut redactor).map_err(nothing)?;
         // Not the caller's context: a renewal goes on when the caller that began it has given up.
@@ -124,11 +111,7 @@ impl TokenEndpoint {
                     ErrorKind::Protocol | ErrorKind::TooLarge if answered => Sign::Unreadable,
                     _ => Sign::Nothing,
                 };
-                Err(Failed {
-                    error: redactor.error(error),
-                    sign,
-                    skew: None,
-                })
+                Err(Failed { error: redactor.error(error), sign, skew: None })
             }
         }
     }
@@ -150,11 +133,7 @@ impl TokenEndpoint {
         let mut call = Call::post(OPERATION)
             .link(self.url.as_str())
             .form(form.iter().map(|(name, value)| (name.as_ref(), value.expose())))
-            .repeat(if self.grant.is_repeatable() {
-                Repeat::Harmless
-            } else {
-                Repeat::Never
-            });
+            .repeat(if self.grant.is_repeatable() { Repeat::Harmless } else { Repeat::Never });
         if let Some(header) = header {
             let mut value = HeaderValue::from_str(header.expose())
                 .map_err(|_| Error::config("client_secret", "cannot stand in a header"))?;
@@ -171,11 +150,7 @@ impl TokenEndpoint {
             Ok(said) => said,
             Err(error) if status.is_success() => {
                 let error = error.with_status(status.as_u16()).with_operation(OPERATION);
-                return Err(Failed {
-                    error,
-                    sign: Sign::Unreadable,
-                    skew: None,
-                });
+                return Err(Failed { error, sign: Sign::Unreadable, skew: None });
             }
             Err(_) => TokenAnswer::default(),
         };
@@ -186,26 +161,13 @@ impl TokenEndpoint {
                 Some(_) => "the token answer's access token cannot stand in a header",
                 None => "the token answer holds no access token",
             };
-            let error = Error::new(ErrorKind::Protocol, what)
-                .with_status(status.as_u16())
-                .with_operation(OPERATION);
-            return Err(Failed {
-                error,
-                sign: Sign::Unreadable,
-                skew: None,
-            });
+            let error =
+                Error::new(ErrorKind::Protocol, what).with_status(status.as_u16()).with_operation(OPERATION);
+            return Err(Failed { error, sign: Sign::Unreadable, skew: None });
         }
         let refusal = refusal(answer, &said, self.refreshes(), redactor);
-        let sign = if refusal.finished {
-            Sign::Finished
-        } else {
-            Sign::Nothing
-        };
-        Err(Failed {
-            error: refusal.error.with_operation(OPERATION),
-            sign,
-            skew: skew(answer),
-        })
+        let sign = if refusal.finished { Sign::Finished } else { Sign::Nothing };
+        Err(Failed { error: refusal.error.with_operation(OPERATION), sign, skew: skew(answer) })
     }
 
     /// Takes over the vendor's clock; says whether that changes anything.
@@ -226,9 +188,7 @@ impl TokenEndpoint {
 impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.url.host_str().unwrap_or_default();
-        f.debug_struct("TokenEndpoint")
-            .field("host", &host)
-            .finish_non_exhaustive()
+        f.debug_struct("TokenEndpoint").field("host", &host).finish_non_exhaustive()
     }
 }
 
@@ -245,11 +205,7 @@ impl Classifier for TokenClassifier {
         }
         // Some vendors report a dead grant as a failure of their own.
         let said = Wanted::default().read(answer.body()).unwrap_or_default();
-        if said.code.as_deref().is_some_and(is_final) {
-            Ok(())
-        } else {
-            Err(status_error(answer))
-        }
+        if said.code.as_deref().is_some_and(is_final) { Ok(()) } else { Err(status_error(answer)) }
     }
 }
 
@@ -271,10 +227,5 @@ fn skew(answer: &Answer) -> Option<i64> {
 
 fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     let by = Duration::from_secs(seconds.unsigned_abs());
-    if seconds < 0 {
-        time.checked_sub(by)
-    } else {
-        time.checked_add(by)
-    }
-    .unwrap_or(time)
+    if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) }.unwrap_or(time)
 }

@@ -59,9 +59,7 @@ impl Vault {
         match patiently(store.load(&self.key)).await? {
             Some((stored, generation)) => Ok(Saved::Superseded(stored, generation)),
             // Removed meanwhile: ours are the only ones there are.
-            None => Ok(Saved::Done(
-                patiently(store.save(&self.key, Generation(0), tokens)).await?,
-            )),
+            None => Ok(Saved::Done(patiently(store.save(&self.key, Generation(0), tokens)).await?)),
         }
     }
 }

@@ -46,12 +46,7 @@ pub struct Batch {
 impl Batch {
     /// A batch over a page that [`json::Envelope::split`] has cut into records.
     pub fn new(stream: impl Into<Arc<str>>, page: Page, records: Vec<Span>) -> Self {
-        Self {
-            stream: stream.into(),
-            page,
-            records: records.into(),
-            deleted: Arc::from([]),
-        }
+        Self { stream: stream.into(), page, records: records.into(), deleted: Arc::from([]) }
     }
 
     /// A batch of single JSON texts, each checked. For hosts and tests; connectors split pages.
@@ -101,18 +96,15 @@ impl Batch {
     /// The record at an index.
     pub fn get(&self, index: usize) -> Option<Record<'_>> {
         let span = self.records.get(index)?;
-        Some(Record {
-            text: self.page.text(*span),
-            change: self.change(index),
-        })
+        Some(Record { text: self.page.text(*span), change: self.change(index) })
     }
 
     /// The records in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
-        self.records.iter().enumerate().map(|(index, span)| Record {
-            text: self.page.text(*span),
-            change: self.change(index),
-        })
+        self.records
+            .iter()
+            .enumerate()
+            .map(|(index, span)| Record { text: self.page.text(*span), change: self.change(index) })
     }
 
     /// The named fields of every record, in one pass over the page.
@@ -152,11 +144,7 @@ impl Batch {
     }
 
     fn change(&self, index: usize) -> Change {
-        if self.deleted.get(index).copied().unwrap_or(false) {
-            Change::Delete
-        } else {
-            Change::Upsert
-        }
+        if self.deleted.get(index).copied().unwrap_or(false) { Change::Delete } else { Change::Upsert }
     }
 }
 
@@ -205,11 +193,8 @@ impl<'a> Record<'a> {
             let mut track = serde_path_to_error::Track::new();
             let mut parser = serde_json::Deserializer::from_str(self.text);
             let _ = T::deserialize(serde_path_to_error::Deserializer::new(&mut parser, &mut track));
-            Error::new(
-                ErrorKind::Schema,
-                format!("record does not fit its type: {}", category(&error)),
-            )
-            .with_field(track.path().to_string())
+            Error::new(ErrorKind::Schema, format!("record does not fit its type: {}", category(&error)))
+                .with_field(track.path().to_string())
         })
     }
 }
@@ -226,10 +211,7 @@ fn category(error: &serde_json::Error) -> &'static str {
 
 impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Record")
-            .field("bytes", &self.text.len())
-            .field("change", &self.change)
-            .finish()
+        f.debug_struct("Record").field("bytes", &self.text.len()).field("change", &self.change).finish()
     }
 }
 
@@ -247,12 +229,7 @@ impl BatchBuilder {
     pub fn new(stream: impl Into<Arc<str>>) -> Self {
         let mut writer = Writer::new();
         writer.begin_array();
-        Self {
-            stream: stream.into(),
-            writer,
-            records: Vec::new(),
-            deleted: Vec::new(),
-        }
+        Self { stream: stream.into(), writer, records: Vec::new(), deleted: Vec::new() }
     }
 
     /// How many records so far.

@@ -189,10 +189,7 @@ impl Stream {
 }
 
 fn paths<'a>(fields: impl IntoIterator<Item = &'a str>) -> Vec<FieldPath> {
-    fields
-        .into_iter()
-        .filter_map(|f| FieldPath::parse(f).ok())
-        .collect()
+    fields.into_iter().filter_map(|f| FieldPath::parse(f).ok()).collect()
 }
 
 /// How a stream is read.
@@ -241,10 +238,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self {
-            records: 1,
-            bytes: 1 << 20,
-        }
+        Self { records: 1, bytes: 1 << 20 }
     }
 }
 

@@ -62,10 +62,7 @@ pub trait Connector: Send + Sync + fmt::Debug + 'static {
         let catalog = self.discover(cx).await?;
         match catalog.streams.into_iter().find(|s| s.name == stream) {
             Some(stream) => Ok(stream),
-            None => Err(Error::config(
-                "stream",
-                format!("{} has no stream {stream:?}", self.info().id),
-            )),
+            None => Err(Error::config("stream", format!("{} has no stream {stream:?}", self.info().id))),
         }
     }
 
@@ -119,12 +116,7 @@ pub struct ConnectorInfo {
 impl ConnectorInfo {
     /// A connector with its id and its name for people.
     pub fn new(id: impl Into<Cow<'static, str>>, name: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            id: id.into(),
-            name: name.into(),
-            api_version: None,
-            actions: Vec::new(),
-        }
+        Self { id: id.into(), name: name.into(), api_version: None, actions: Vec::new() }
     }
 
     /// Names the vendor's API version in use.
@@ -157,12 +149,7 @@ pub struct Action {
 impl Action {
     /// An action that takes anything and is not idempotent.
     pub fn new(name: impl Into<Cow<'static, str>>, summary: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            name: name.into(),
-            summary: summary.into(),
-            input: Json::Bool(true),
-            idempotent: false,
-        }
+        Self { name: name.into(), summary: summary.into(), input: Json::Bool(true), idempotent: false }
     }
 
     /// Sets the JSON Schema of the input.
@@ -188,10 +175,7 @@ pub struct ActionCall {
 impl ActionCall {
     /// Calls `name` with an input.
     pub fn new(name: impl Into<String>, input: Json) -> Self {
-        Self {
-            name: name.into(),
-            input,
-        }
+        Self { name: name.into(), input }
     }
 
     /// The action.
@@ -236,10 +220,7 @@ pub struct Health {
 impl Health {
     /// All is well.
     pub fn ok(summary: impl Into<String>) -> Self {
-        Self {
-            summary: summary.into(),
-            warnings: Vec::new(),
-        }
+        Self { summary: summary.into(), warnings: Vec::new() }
     }
 
     /// Adds a warning.

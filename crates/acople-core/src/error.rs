@@ -333,12 +333,8 @@ impl Error {
             return;
         }
         let facts = &mut *self.0;
-        let texts = [
-            Some(&mut facts.message),
-            facts.code.as_mut(),
-            facts.request_id.as_mut(),
-            facts.record.as_mut(),
-        ];
+        let texts =
+            [Some(&mut facts.message), facts.code.as_mut(), facts.request_id.as_mut(), facts.record.as_mut()];
         for text in texts.into_iter().flatten().chain(facts.fields.iter_mut()) {
             if text.contains(secret) {
                 *text = text.replace(secret, crate::secret::MARK);
@@ -385,11 +381,7 @@ impl fmt::Display for Error {
         if let Some(wait) = facts.retry_after {
             details.push(format!("retry after {:.1} s", wait.as_secs_f64()));
         }
-        if details.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", details.join(", "))
-        }
+        if details.is_empty() { Ok(()) } else { write!(f, " ({})", details.join(", ")) }
     }
 }
 
@@ -437,10 +429,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|s| s as &(dyn std::error::Error + 'static))
+        self.0.source.as_deref().map(|s| s as &(dyn std::error::Error + 'static))
     }
 }
 

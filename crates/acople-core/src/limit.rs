@@ -37,10 +37,7 @@ pub struct Claim {
 impl Claim {
     /// One unit of a bucket.
     pub fn one(bucket: impl Into<Arc<str>>) -> Self {
-        Self {
-            bucket: bucket.into(),
-            cost: 1,
-        }
+        Self { bucket: bucket.into(), cost: 1 }
     }
 
     /// Changes how many units.
@@ -74,9 +71,7 @@ impl Permit {
 
     /// A permit that drops `guard` with itself.
     pub fn holding(guard: impl Send + Sync + 'static) -> Self {
-        Self {
-            _guard: Some(Box::new(guard)),
-        }
+        Self { _guard: Some(Box::new(guard)) }
     }
 }
 

@@ -35,12 +35,7 @@ pub struct Mapped {
 impl Mapped {
     /// Everything passed unchanged.
     pub fn unchanged(batch: &Batch) -> Self {
-        Self {
-            batch: batch.clone(),
-            origins: (0..batch.len()).collect(),
-            refused: Vec::new(),
-            skipped: 0,
-        }
+        Self { batch: batch.clone(), origins: (0..batch.len()).collect(), refused: Vec::new(), skipped: 0 }
     }
 }
 

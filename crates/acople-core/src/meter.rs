@@ -46,10 +46,7 @@ impl Meter {
 
     /// A call waited.
     pub fn waited(&self, wait: Duration) {
-        self.waited_ms.fetch_add(
-            u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.waited_ms.fetch_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The counters now.

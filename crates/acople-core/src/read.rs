@@ -175,12 +175,7 @@ impl Cursor {
     ) -> Result<Self> {
         let state = serde_json::to_value(state)
             .map_err(|e| Error::new(ErrorKind::Internal, "cursor state is not JSON").with_source(e))?;
-        let cursor = Self {
-            connector: connector.into(),
-            stream: stream.into(),
-            version,
-            state,
-        };
+        let cursor = Self { connector: connector.into(), stream: stream.into(), version, state };
         if cursor.to_json()?.len() > CURSOR_LIMIT {
             return Err(Error::new(ErrorKind::TooLarge, "cursor is larger than 64 KiB"));
         }
@@ -196,19 +191,13 @@ impl Cursor {
         if self.connector != connector || self.stream != stream {
             return Err(Error::config(
                 "cursor",
-                format!(
-                    "cursor belongs to {}/{}, not to {connector}/{stream}",
-                    self.connector, self.stream
-                ),
+                format!("cursor belongs to {}/{}, not to {connector}/{stream}", self.connector, self.stream),
             ));
         }
         if self.version > version {
             return Err(Error::new(
                 ErrorKind::CursorExpired,
-                format!(
-                    "cursor has version {}, this connector knows up to {version}",
-                    self.version
-                ),
+                format!("cursor has version {}, this connector knows up to {version}", self.version),
             ));
         }
         T::deserialize(&self.state)

@@ -26,12 +26,7 @@ pub struct StateKey {
 impl StateKey {
     /// The state of a sync's stream, without tenant and partition.
     pub fn new(sync: impl Into<String>, stream: impl Into<String>) -> Self {
-        Self {
-            tenant: String::new(),
-            sync: sync.into(),
-            stream: stream.into(),
-            partition: String::new(),
-        }
+        Self { tenant: String::new(), sync: sync.into(), stream: stream.into(), partition: String::new() }
     }
 
     /// Names the host's customer.
@@ -90,11 +85,7 @@ pub struct ConnectionKey {
 impl ConnectionKey {
     /// A connection without tenant.
     pub fn new(connector: impl Into<String>, connection: impl Into<String>) -> Self {
-        Self {
-            tenant: String::new(),
-            connector: connector.into(),
-            connection: connection.into(),
-        }
+        Self { tenant: String::new(), connector: connector.into(), connection: connection.into() }
     }
 
     /// Names the host's customer.

@@ -26,13 +26,7 @@ pub struct Request {
 impl Request {
     /// A request without headers and body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self {
-            method,
-            url,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            secret_query: Vec::new(),
-        }
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), secret_query: Vec::new() }
     }
 
     /// The method.
@@ -76,10 +70,7 @@ impl Request {
     /// [`ErrorKind::Config`] when the value cannot stand in a header (line breaks, controls).
     pub fn set_secret_header(&mut self, name: HeaderName, value: &str) -> Result<()> {
         let mut value = HeaderValue::from_str(value).map_err(|_| {
-            Error::config(
-                name.as_str(),
-                "the credential has characters that a header cannot carry",
-            )
+            Error::config(name.as_str(), "the credential has characters that a header cannot carry")
         })?;
         value.set_sensitive(true);
         self.headers.insert(name, value);
@@ -105,8 +96,7 @@ impl Request {
             return Cow::Borrowed(&self.url);
         }
         let mut url = self.url.clone();
-        url.query_pairs_mut()
-            .extend_pairs(self.secret_query.iter().map(|(n, v)| (n.as_ref(), v.expose())));
+        url.query_pairs_mut().extend_pairs(self.secret_query.iter().map(|(n, v)| (n.as_ref(), v.expose())));
         Cow::Owned(url)
     }
 }
@@ -133,11 +123,7 @@ pub struct Response {
 impl Response {
     /// An answer.
     pub fn new(status: StatusCode, headers: HeaderMap, body: Body) -> Self {
-        Self {
-            status,
-            headers,
-            body,
-        }
+        Self { status, headers, body }
     }
 
     /// The status.
@@ -158,9 +144,7 @@ impl Response {
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .finish_non_exhaustive()
+        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
@@ -263,12 +247,7 @@ pub struct TransportError {
 impl TransportError {
     /// A failure. `message` names no URL and no secret.
     pub fn new(progress: Progress, fault: WireFault, message: impl Into<String>) -> Self {
-        Self {
-            progress,
-            fault,
-            message: message.into(),
-            source: None,
-        }
+        Self { progress, fault, message: message.into(), source: None }
     }
 
     /// Sets the cause. It must not print URLs or secrets.

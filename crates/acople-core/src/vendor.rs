@@ -29,9 +29,7 @@ pub struct Vendor {
 
 impl fmt::Debug for Vendor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vendor")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Vendor").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -111,11 +109,7 @@ pub fn parse_config<T: DeserializeOwned>(config: Json) -> Result<T> {
         let path = error.path().to_string();
         let message = config_message(&error.inner().to_string());
         let error = Error::new(ErrorKind::Config, message);
-        if path == "." {
-            error
-        } else {
-            error.with_field(path)
-        }
+        if path == "." { error } else { error.with_field(path) }
     })
 }
 

@@ -19,11 +19,7 @@ pub struct WriteRequest {
 impl WriteRequest {
     /// A write of a batch to the stream that the batch names.
     pub fn new(mode: WriteMode, batch: Batch) -> Self {
-        Self {
-            mode,
-            key: None,
-            batch,
-        }
+        Self { mode, key: None, batch }
     }
 
     /// Names the field by which an upsert, update or delete finds its record. Without it the
@@ -88,10 +84,7 @@ pub enum Outcome {
 impl Outcome {
     /// Written, with the vendor's id.
     pub fn accepted(id: impl Into<String>, created: Option<bool>) -> Self {
-        Self::Accepted {
-            id: Some(id.into()),
-            created,
-        }
+        Self::Accepted { id: Some(id.into()), created }
     }
 
     /// Refused, for a reason.

@@ -18,16 +18,9 @@ impl Problems {
         if self.0.is_empty() {
             return Ok(());
         }
-        let text: Vec<String> = self
-            .0
-            .iter()
-            .map(|(place, message)| format!("{place} {message}"))
-            .collect();
+        let text: Vec<String> = self.0.iter().map(|(place, message)| format!("{place} {message}")).collect();
         let error = Error::new(ErrorKind::Config, text.join("; "));
-        Err(self
-            .0
-            .into_iter()
-            .fold(error, |error, (place, _)| error.with_field(place)))
+        Err(self.0.into_iter().fold(error, |error, (place, _)| error.with_field(place)))
     }
 }
 

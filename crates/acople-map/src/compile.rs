@@ -30,19 +30,11 @@ impl<'a> Side<'a> {
             (rule.direction == Direction::Backward) == backward && (read_only || !rule.read_only)
         });
         let (when, drop) = if backward {
-            (
-                ("when_back", table.when_back.as_slice()),
-                ("drop_back", table.drop_back.as_slice()),
-            )
+            (("when_back", table.when_back.as_slice()), ("drop_back", table.drop_back.as_slice()))
         } else {
             (("when", table.when.as_slice()), ("drop", table.drop.as_slice()))
         };
-        Self {
-            rules: rules.collect(),
-            when,
-            drop,
-            table,
-        }
+        Self { rules: rules.collect(), when, drop, table }
     }
 }
 
@@ -58,23 +50,12 @@ pub(crate) fn build(side: &Side<'_>, lookups: Option<&Lookups>, problems: &mut P
         problems,
     };
     let when = builder.tests(side.when.0, side.when.1);
-    let rows: Vec<Row> = side
-        .rules
-        .iter()
-        .enumerate()
-        .map(|(row, (index, rule))| builder.row(row, *index, rule))
-        .collect();
+    let rows: Vec<Row> =
+        side.rules.iter().enumerate().map(|(row, (index, rule))| builder.row(row, *index, rule)).collect();
     let pass_through = builder.pass_through(side);
     let Builder { columns, nodes, .. } = builder;
     let keyed = nodes.iter().any(|node| node.key);
-    Program {
-        columns,
-        when,
-        rows,
-        nodes,
-        pass_through,
-        keyed,
-    }
+    Program { columns, when, rows, nodes, pass_through, keyed }
 }
 
 struct Builder<'a, 'p> {
@@ -99,8 +80,7 @@ impl<'a> Builder<'a, '_> {
                 if let Some(Constant::Text(text)) = constant
                     && text.chars().count() > length
                 {
-                    self.problems
-                        .add(format!("{place}.{attribute}"), "is longer than `max_length`");
+                    self.problems.add(format!("{place}.{attribute}"), "is longer than `max_length`");
                 }
             }
             (length, rule.too_long)
@@ -130,32 +110,12 @@ impl<'a> Builder<'a, '_> {
         let one = |given: &[bool]| given.iter().filter(|given| **given).count() == 1;
         let constant = rule.constant.is_some();
         let faults = [
-            (
-                !one(&sources),
-                "",
-                "needs exactly one source: `from`, `constant` or `join`",
-            ),
+            (!one(&sources), "", "needs exactly one source: `from`, `constant` or `join`"),
             (!one(&targets), "", "needs exactly one target: `to` or `split`"),
-            (
-                rule.split.is_some() && rule.from.is_none(),
-                ".split",
-                "needs `from`",
-            ),
-            (
-                !rule.fallback.is_empty() && rule.from.is_none(),
-                ".fallback",
-                "needs `from`",
-            ),
-            (
-                constant && rule.required,
-                ".required",
-                "means nothing for a constant",
-            ),
-            (
-                constant && rule.default.is_some(),
-                ".default",
-                "means nothing for a constant",
-            ),
+            (rule.split.is_some() && rule.from.is_none(), ".split", "needs `from`"),
+            (!rule.fallback.is_empty() && rule.from.is_none(), ".fallback", "needs `from`"),
+            (constant && rule.required, ".required", "means nothing for a constant"),
+            (constant && rule.default.is_some(), ".default", "means nothing for a constant"),
             (
                 rule.required && rule.default.is_some(),
                 ".default",
@@ -173,20 +133,10 @@ impl<'a> Builder<'a, '_> {
                 ".too_long",
                 "needs `max_length`",
             ),
+            (rule.join.as_ref().is_some_and(|join| join.from.is_empty()), ".join.from", "is empty"),
+            (rule.split.as_ref().is_some_and(|split| split.to.is_empty()), ".split.to", "is empty"),
             (
-                rule.join.as_ref().is_some_and(|join| join.from.is_empty()),
-                ".join.from",
-                "is empty",
-            ),
-            (
-                rule.split.as_ref().is_some_and(|split| split.to.is_empty()),
-                ".split.to",
-                "is empty",
-            ),
-            (
-                rule.split
-                    .as_ref()
-                    .is_some_and(|split| split.separator.is_empty()),
+                rule.split.as_ref().is_some_and(|split| split.separator.is_empty()),
                 ".split.separator",
                 "is empty",
             ),
@@ -201,10 +151,7 @@ impl<'a> Builder<'a, '_> {
     fn source(&mut self, place: &str, rule: &'a Rule, steps: Option<&[Step]>) -> Source {
         if let Some(join) = &rule.join {
             let columns = self.list(&format!("{place}.join.from"), &join.from);
-            return Source::Join {
-                columns,
-                separator: join.separator.clone(),
-            };
+            return Source::Join { columns, separator: join.separator.clone() };
         }
         if let Some(constant) = &rule.constant {
             let mut value = Scalar::constant(constant).into_owned();
@@ -212,10 +159,8 @@ impl<'a> Builder<'a, '_> {
                 match step.apply(value.borrowed()).map(Scalar::into_owned) {
                     Ok(converted) => value = converted,
                     Err(fault) => {
-                        self.problems.add(
-                            format!("{place}.constant"),
-                            format!("{} (step {index})", fault.message),
-                        );
+                        self.problems
+                            .add(format!("{place}.constant"), format!("{} (step {index})", fault.message));
                         break;
                     }
                 }
@@ -239,17 +184,10 @@ impl<'a> Builder<'a, '_> {
                 continue;
             };
             let names = path.segments();
-            if names
-                .iter()
-                .any(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()))
-            {
-                self.problems.add(
-                    place,
-                    format!("`{to}` names an element of a list, which is not written"),
-                );
+            if names.iter().any(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())) {
+                self.problems.add(place, format!("`{to}` names an element of a list, which is not written"));
             } else if names.len() > DEEPEST {
-                self.problems
-                    .add(place, format!("is deeper than {DEEPEST} levels"));
+                self.problems.add(place, format!("is deeper than {DEEPEST} levels"));
             } else if let Err(message) =
                 insert(&mut self.nodes, names, Body::Value { row, piece, rule }, spec.key)
             {
@@ -287,17 +225,12 @@ impl<'a> Builder<'a, '_> {
             Convert::Datetime(times) => match Notation::new(times) {
                 Ok(notation) => Step::Datetime(Box::new(notation)),
                 Err((attribute, message)) => {
-                    self.problems
-                        .add(format!("{place}.datetime.{attribute}"), message);
+                    self.problems.add(format!("{place}.datetime.{attribute}"), message);
                     return None;
                 }
             },
             Convert::Values(values) => Step::Values {
-                map: values
-                    .map
-                    .iter()
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect(),
+                map: values.map.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
                 otherwise: values.otherwise.clone(),
             },
             Convert::Lookup(spec) => {
@@ -306,23 +239,16 @@ impl<'a> Builder<'a, '_> {
                     Some(lookup) => lookup,
                     None if self.lookups.is_none() => return None,
                     None => {
-                        let message = format!(
-                            "`{}` is neither in `lookups` nor supplied by the host",
-                            spec.table
-                        );
+                        let message =
+                            format!("`{}` is neither in `lookups` nor supplied by the host", spec.table);
                         self.problems.add(place, message);
                         return None;
                     }
                 };
                 if spec.reverse && !lookup.is_reversible() {
-                    self.problems
-                        .add(place, format!("`{}` cannot be looked up in reverse", spec.table));
+                    self.problems.add(place, format!("`{}` cannot be looked up in reverse", spec.table));
                 }
-                Step::Lookup {
-                    lookup,
-                    reverse: spec.reverse,
-                    otherwise: spec.otherwise.clone(),
-                }
+                Step::Lookup { lookup, reverse: spec.reverse, otherwise: spec.otherwise.clone() }
             }
         })
     }
@@ -331,10 +257,7 @@ impl<'a> Builder<'a, '_> {
         let Some(entries) = self.table.lookups.get(name) else {
             return self.lookups.and_then(|lookups| lookups.get(name)).cloned();
         };
-        let inline = self
-            .inline
-            .entry(name)
-            .or_insert_with(|| Arc::new(Inline::new(entries)));
+        let inline = self.inline.entry(name).or_insert_with(|| Arc::new(Inline::new(entries)));
         Some(Arc::clone(inline))
     }
 
@@ -344,18 +267,9 @@ impl<'a> Builder<'a, '_> {
             let place = format!("{place}[{index}]");
             let text = |constant: &Constant| constant.text().map(std::borrow::Cow::into_owned);
             let checks: Vec<Check> = [
-                condition
-                    .equals
-                    .as_ref()
-                    .map(|value| Check::OneOf(vec![text(value)])),
-                condition
-                    .not_equals
-                    .as_ref()
-                    .map(|value| Check::NoneOf(text(value))),
-                condition
-                    .one_of
-                    .as_ref()
-                    .map(|values| Check::OneOf(values.iter().map(text).collect())),
+                condition.equals.as_ref().map(|value| Check::OneOf(vec![text(value)])),
+                condition.not_equals.as_ref().map(|value| Check::NoneOf(text(value))),
+                condition.one_of.as_ref().map(|values| Check::OneOf(values.iter().map(text).collect())),
                 condition.exists.map(Check::Exists),
                 condition.missing.map(|missing| Check::Exists(!missing)),
             ]
@@ -384,18 +298,13 @@ impl<'a> Builder<'a, '_> {
                 continue;
             };
             if side.table.pass_through && path.segments().len() > 1 {
-                self.problems.add(
-                    &place,
-                    "is nested: where members pass through, only whole ones are left out",
-                );
-            }
-            if let Some((rule, _)) = side
-                .rules
-                .iter()
-                .find(|(_, rule)| rule.sources().contains(&field.as_str()))
-            {
                 self.problems
-                    .add(place, format!("`{field}` is read by rules[{rule}]"));
+                    .add(&place, "is nested: where members pass through, only whole ones are left out");
+            }
+            if let Some((rule, _)) =
+                side.rules.iter().find(|(_, rule)| rule.sources().contains(&field.as_str()))
+            {
+                self.problems.add(place, format!("`{field}` is read by rules[{rule}]"));
             }
             known.extend(path.segments().first().cloned());
         }
@@ -404,16 +313,10 @@ impl<'a> Builder<'a, '_> {
         }
         // Read-only rows are left out of the program, and their fields are still known.
         for rule in &side.table.rules {
-            let paths = rule
-                .sources()
-                .into_iter()
-                .filter_map(|path| FieldPath::parse(path).ok());
+            let paths = rule.sources().into_iter().filter_map(|path| FieldPath::parse(path).ok());
             if (rule.direction == Direction::Backward) == (place == "drop_back") {
                 known.extend(paths.filter_map(|path: FieldPath| path.segments().first().cloned()));
-                let targets = rule
-                    .to
-                    .iter()
-                    .chain(rule.split.iter().flat_map(|split| &split.to));
+                let targets = rule.to.iter().chain(rule.split.iter().flat_map(|split| &split.to));
                 let targets = targets.filter_map(|path| FieldPath::parse(path).ok());
                 known.extend(targets.filter_map(|path| path.segments().first().cloned()));
             }
@@ -431,15 +334,10 @@ impl<'a> Builder<'a, '_> {
 
     fn column(&mut self, place: &str, field: &str) -> Option<usize> {
         let path = self.path(place, field)?;
-        Some(
-            self.columns
-                .iter()
-                .position(|column| *column == path)
-                .unwrap_or_else(|| {
-                    self.columns.push(path);
-                    self.columns.len() - 1
-                }),
-        )
+        Some(self.columns.iter().position(|column| *column == path).unwrap_or_else(|| {
+            self.columns.push(path);
+            self.columns.len() - 1
+        }))
     }
 
     fn path(&mut self, place: &str, text: &str) -> Option<FieldPath> {
@@ -465,25 +363,17 @@ fn insert(nodes: &mut Vec<Node>, names: &[Box<str>], value: Body, key: bool) -> 
     let Some(node) = nodes.iter_mut().find(|node| *node.name == **name) else {
         let mut body = value;
         for inner in rest.iter().rev() {
-            body = Body::Object(vec![Node {
-                name: inner.clone(),
-                body,
-                key,
-            }]);
+            body = Body::Object(vec![Node { name: inner.clone(), body, key }]);
         }
-        nodes.push(Node {
-            name: name.clone(),
-            body,
-            key,
-        });
+        nodes.push(Node { name: name.clone(), body, key });
         return Ok(());
     };
     node.key |= key;
     match &mut node.body {
         Body::Value { rule, .. } if rest.is_empty() => Err(format!("is already the target of rules[{rule}]")),
-        Body::Value { rule, .. } => Err(format!(
-            "needs an object at `{name}`, which rules[{rule}] makes a value"
-        )),
+        Body::Value { rule, .. } => {
+            Err(format!("needs an object at `{name}`, which rules[{rule}] makes a value"))
+        }
         Body::Object(inner) if !rest.is_empty() => insert(inner, rest, value, key),
         Body::Object(inner) => {
             let rule = first_rule(inner).map_or_else(String::new, |rule| format!(" by rules[{rule}]"));

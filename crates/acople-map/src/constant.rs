@@ -101,15 +101,11 @@ impl Visitor<'_> for Scalar {
     }
 
     fn visit_i128<E: de::Error>(self, _: i128) -> Result<Constant, E> {
-        Err(E::custom(
-            "the number is too large: write it as text and convert it to `integer`",
-        ))
+        Err(E::custom("the number is too large: write it as text and convert it to `integer`"))
     }
 
     fn visit_u128<E: de::Error>(self, _: u128) -> Result<Constant, E> {
-        Err(E::custom(
-            "the number is too large: write it as text and convert it to `integer`",
-        ))
+        Err(E::custom("the number is too large: write it as text and convert it to `integer`"))
     }
 
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<Constant, E> {

@@ -54,21 +54,14 @@ impl Convert {
     /// A conversion by a value table that refuses what it does not hold.
     pub fn values<K: Into<String>, V: Into<Constant>>(map: impl IntoIterator<Item = (K, V)>) -> Self {
         Self::Values(Values {
-            map: map
-                .into_iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
+            map: map.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             ..Values::default()
         })
     }
 
     /// A conversion by a named look-up that refuses what it does not find.
     pub fn lookup(table: impl Into<String>) -> Self {
-        Self::Lookup(LookupIn {
-            table: table.into(),
-            reverse: false,
-            otherwise: Otherwise::Refuse,
-        })
+        Self::Lookup(LookupIn { table: table.into(), reverse: false, otherwise: Otherwise::Refuse })
     }
 }
 

@@ -27,19 +27,10 @@ impl Notation {
     /// # Errors
     /// The attribute that is wrong, and how.
     pub(crate) fn new(spec: &Datetimes) -> Result<Self, (&'static str, String)> {
-        let zone = spec
-            .zone
-            .as_deref()
-            .map(zone)
-            .transpose()
-            .map_err(|message| ("zone", message))?;
+        let zone = spec.zone.as_deref().map(zone).transpose().map_err(|message| ("zone", message))?;
         check_pattern(&spec.from, true).map_err(|message| ("from", message))?;
         check_pattern(&spec.to, false).map_err(|message| ("to", message))?;
-        Ok(Self {
-            from: spec.from.clone(),
-            to: spec.to.clone(),
-            zone,
-        })
+        Ok(Self { from: spec.from.clone(), to: spec.to.clone(), zone })
     }
 
     /// The value in the target's notation. `text` is the digits of a number or a decoded text.
@@ -62,9 +53,7 @@ impl Notation {
                 let moment = whole(text).and_then(|millis| Timestamp::from_millisecond(millis).ok());
                 moment.map(Moment::Instant).ok_or_else(|| misfit("epoch_millis"))
             }
-            TimeFormat::Odata => read_odata(text)
-                .map(Moment::Instant)
-                .ok_or_else(|| misfit("odata")),
+            TimeFormat::Odata => read_odata(text).map(Moment::Instant).ok_or_else(|| misfit("odata")),
             TimeFormat::Pattern(pattern) => self.read_pattern(pattern, text),
         }
     }
@@ -79,10 +68,7 @@ impl Notation {
         };
         let local = pieces.date().to_datetime(time);
         match pieces.to_numeric_offset() {
-            Some(offset) => offset
-                .to_timestamp(local)
-                .map(Moment::Instant)
-                .map_err(|_| out_of_range()),
+            Some(offset) => offset.to_timestamp(local).map(Moment::Instant).map_err(|_| out_of_range()),
             None => self.resolve(local),
         }
     }
@@ -90,10 +76,7 @@ impl Notation {
     fn read_pattern(&self, pattern: &str, text: &str) -> Result<Moment, Fault> {
         let parsed = strtime::parse(pattern, text).map_err(|_| misfit("pattern"))?;
         if parsed.offset().is_some() || parsed.timestamp().is_some() {
-            return parsed
-                .to_timestamp()
-                .map(Moment::Instant)
-                .map_err(|_| misfit("pattern"));
+            return parsed.to_timestamp().map(Moment::Instant).map_err(|_| misfit("pattern"));
         }
         if parsed.hour().is_some() {
             return self.resolve(parsed.to_datetime().map_err(|_| misfit("pattern"))?);
@@ -104,20 +87,14 @@ impl Notation {
     /// A local time in the stated zone; one that the zone skips or repeats names no moment.
     fn resolve(&self, local: DateTime) -> Result<Moment, Fault> {
         let Some(zone) = &self.zone else {
-            return Err(Fault::new(
-                ErrorKind::Schema,
-                "is a local time, and the table names no zone",
-            ));
+            return Err(Fault::new(ErrorKind::Schema, "is a local time, and the table names no zone"));
         };
-        zone.to_ambiguous_timestamp(local)
-            .unambiguous()
-            .map(Moment::Instant)
-            .map_err(|_| {
-                Fault::new(
-                    ErrorKind::Schema,
-                    "is a local time that its zone skips or repeats, or is out of range",
-                )
-            })
+        zone.to_ambiguous_timestamp(local).unambiguous().map(Moment::Instant).map_err(|_| {
+            Fault::new(
+                ErrorKind::Schema,
+                "is a local time that its zone skips or repeats, or is out of range",
+            )
+        })
     }
 
     fn write(&self, moment: &Moment) -> Result<Scalar<'static>, Fault> {
@@ -131,10 +108,7 @@ impl Notation {
         }
         let instant = match moment {
             Moment::Instant(instant) => *instant,
-            Moment::Day(date) => date
-                .to_zoned_datetime(zone())
-                .map_err(|_| out_of_range())?
-                .timestamp(),
+            Moment::Day(date) => date.to_zoned_datetime(zone()).map_err(|_| out_of_range())?.timestamp(),
         };
         let utc = Offset::UTC.to_datetime(instant);
         in_range(utc.year())?;
@@ -160,12 +134,7 @@ impl Notation {
 fn iso_millis(utc: DateTime, offset: &str) -> String {
     let millis = utc.subsec_nanosecond() / 1_000_000;
     let (date, time) = (utc.date(), utc.time());
-    format!(
-        "{date}T{:02}:{:02}:{:02}.{millis:03}{offset}",
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
+    format!("{date}T{:02}:{:02}:{:02}.{millis:03}{offset}", time.hour(), time.minute(), time.second())
 }
 
 fn whole(text: &str) -> Option<i64> {
@@ -182,11 +151,7 @@ fn read_date(text: &str) -> Option<Date> {
 /// or as `HHMM`, only says which zone the writer was in (OData 2.0, section 6).
 fn read_odata(text: &str) -> Option<Timestamp> {
     let inner = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
-    let sign = inner
-        .char_indices()
-        .skip(1)
-        .find(|(_, c)| matches!(c, '+' | '-'))
-        .map(|(index, _)| index);
+    let sign = inner.char_indices().skip(1).find(|(_, c)| matches!(c, '+' | '-')).map(|(index, _)| index);
     let (millis, offset) = match sign {
         Some(index) => inner.split_at_checked(index)?,
         None => (inner, "+0"),
@@ -249,18 +214,11 @@ fn check_pattern(format: &TimeFormat, read: bool) -> Result<(), String> {
 
 /// The years that every vendor can hold.
 fn in_range(year: i16) -> Result<(), Fault> {
-    if (1..=9999).contains(&year) {
-        Ok(())
-    } else {
-        Err(out_of_range())
-    }
+    if (1..=9999).contains(&year) { Ok(()) } else { Err(out_of_range()) }
 }
 
 fn misfit(notation: &str) -> Fault {
-    Fault::new(
-        ErrorKind::Schema,
-        format!("is no date or time in the notation {notation}"),
-    )
+    Fault::new(ErrorKind::Schema, format!("is no date or time in the notation {notation}"))
 }
 
 fn out_of_range() -> Fault {

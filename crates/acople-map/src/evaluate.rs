@@ -32,11 +32,7 @@ enum Absent {
 
 impl<'a, C: Fn(usize) -> Value<'a>> View<'a, C> {
     pub(crate) fn new(program: &'a Program, cell: C, record: Record<'a>) -> Self {
-        Self {
-            program,
-            cell,
-            record,
-        }
+        Self { program, cell, record }
     }
 
     fn is_deletion(&self) -> bool {
@@ -96,10 +92,7 @@ impl<'a, C: Fn(usize) -> Value<'a>> View<'a, C> {
                     let Some(row) = self.program.rows.get(*row) else {
                         continue;
                     };
-                    match self
-                        .evaluate(row, *piece)
-                        .map_err(|fault| describe(row, &fault))?
-                    {
+                    match self.evaluate(row, *piece).map_err(|fault| describe(row, &fault))? {
                         Given::Nothing => continue,
                         Given::Raw(raw) => {
                             writer.key(&node.name);
@@ -141,10 +134,7 @@ impl<'a, C: Fn(usize) -> Value<'a>> View<'a, C> {
                 Err(absent) => return self.absent(row, &absent),
             },
         };
-        let value = row
-            .steps
-            .iter()
-            .try_fold(value, |value, step| step.apply(value))?;
+        let value = row.steps.iter().try_fold(value, |value, step| step.apply(value))?;
         let value = match &row.split {
             Some(pieces) => match value.into_text() {
                 Some(text) => cut(text, pieces, piece),
@@ -239,18 +229,14 @@ fn is_empty(value: Value<'_>) -> bool {
 /// longer.
 fn fits(row: &Row, value: Value<'_>) -> bool {
     let quotes = if matches!(value, Value::Text(_)) { 2 } else { 0 };
-    row.max_length
-        .is_none_or(|(longest, _)| value.raw().len().saturating_sub(quotes) <= longest)
+    row.max_length.is_none_or(|(longest, _)| value.raw().len().saturating_sub(quotes) <= longest)
 }
 
 fn shorten<'a>(row: &Row, value: Scalar<'a>) -> Result<Scalar<'a>, Fault> {
     let Some((longest, policy)) = row.max_length else {
         return Ok(value);
     };
-    let Some(end) = value
-        .as_text()
-        .and_then(|text| text.char_indices().nth(longest))
-        .map(|(index, _)| index)
+    let Some(end) = value.as_text().and_then(|text| text.char_indices().nth(longest)).map(|(index, _)| index)
     else {
         return Ok(value);
     };
@@ -263,10 +249,9 @@ fn shorten<'a>(row: &Row, value: Scalar<'a>) -> Result<Scalar<'a>, Fault> {
             }
         })),
         // Half a number is another number.
-        (TooLong::Truncate | TooLong::Refuse, _) => Err(Fault::new(
-            ErrorKind::Invalid,
-            format!("is longer than {longest} characters"),
-        )),
+        (TooLong::Truncate | TooLong::Refuse, _) => {
+            Err(Fault::new(ErrorKind::Invalid, format!("is longer than {longest} characters")))
+        }
     }
 }
 
@@ -283,19 +268,14 @@ fn finish<'a>(row: &Row, value: Scalar<'a>) -> Given<'a> {
 fn cut<'a>(text: Cow<'a, str>, pieces: &Pieces, piece: usize) -> Scalar<'a> {
     match text {
         Cow::Borrowed(text) => pieces.get(text, piece).map_or(Scalar::Null, Scalar::text),
-        Cow::Owned(text) => pieces
-            .get(&text, piece)
-            .map_or(Scalar::Null, |part| Scalar::text(part.to_owned())),
+        Cow::Owned(text) => {
+            pieces.get(&text, piece).map_or(Scalar::Null, |part| Scalar::text(part.to_owned()))
+        }
     }
 }
 
 /// The fault in the source's words; the value itself is the customer's and stays out.
 fn describe(row: &Row, fault: &Fault) -> Error {
-    let error = Error::new(
-        fault.kind,
-        format!("field {} {}", row.names.join(", "), fault.message),
-    );
-    row.names
-        .iter()
-        .fold(error, |error, name| error.with_field(name.clone()))
+    let error = Error::new(fault.kind, format!("field {} {}", row.names.join(", "), fault.message));
+    row.names.iter().fold(error, |error, name| error.with_field(name.clone()))
 }

@@ -63,11 +63,7 @@ pub(crate) fn lossy(table: &Table) -> Inversion {
         .collect();
     let (empty_is_null, nulls) = turn_nulls(table.empty_is_null, table.nulls);
     let table = Table {
-        name: if table.name.is_empty() {
-            String::new()
-        } else {
-            turned_name(&table.name)
-        },
+        name: if table.name.is_empty() { String::new() } else { turned_name(&table.name) },
         description: table.description.clone(),
         from_stream: table.to_stream.clone(),
         to_stream: table.from_stream.clone(),
@@ -110,10 +106,8 @@ fn turn(rule: &Rule, table: &Table) -> Result<Rule, String> {
         convert.push(turn_step(step, table)?);
     }
     let (empty_is_null, nulls) = if rule.empty_is_null.is_some() || rule.nulls.is_some() {
-        let (empty_is_null, nulls) = turn_nulls(
-            rule.empty_is_null.unwrap_or(table.empty_is_null),
-            rule.nulls.unwrap_or(table.nulls),
-        );
+        let (empty_is_null, nulls) =
+            turn_nulls(rule.empty_is_null.unwrap_or(table.empty_is_null), rule.nulls.unwrap_or(table.nulls));
         (Some(empty_is_null), Some(nulls))
     } else {
         (None, None)
@@ -130,17 +124,10 @@ fn turn(rule: &Rule, table: &Table) -> Result<Rule, String> {
         ..Rule::default()
     };
     Ok(match &rule.split {
-        Some(split) => Rule {
-            join: Some(Join {
-                from: split.to.clone(),
-                separator: split.separator.clone(),
-            }),
-            ..turned
-        },
-        None => Rule {
-            from: rule.to.clone(),
-            ..turned
-        },
+        Some(split) => {
+            Rule { join: Some(Join { from: split.to.clone(), separator: split.separator.clone() }), ..turned }
+        }
+        None => Rule { from: rule.to.clone(), ..turned },
     })
 }
 
@@ -215,10 +202,7 @@ fn turned_round(map: &BTreeMap<String, Constant>) -> Result<BTreeMap<String, Con
         let Constant::Text(value) = value else {
             return Err("its value table holds values that are not text: add `back`".to_owned());
         };
-        if turned
-            .insert(value.clone(), Constant::Text(key.clone()))
-            .is_some()
-        {
+        if turned.insert(value.clone(), Constant::Text(key.clone())).is_some() {
             return Err("two entries of its value table have the same target: add `back`".to_owned());
         }
     }
@@ -235,8 +219,5 @@ fn turn_lookup(lookup: &LookupIn, table: &Table) -> Result<Convert, String> {
             return Err("two entries of its look-up have the same value".to_owned());
         }
     }
-    Ok(Convert::Lookup(LookupIn {
-        reverse: !lookup.reverse,
-        ..lookup.clone()
-    }))
+    Ok(Convert::Lookup(LookupIn { reverse: !lookup.reverse, ..lookup.clone() }))
 }

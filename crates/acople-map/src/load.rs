@@ -33,9 +33,7 @@ pub(crate) fn json(text: &str) -> Result<Table> {
     let mut parser = serde_json::Deserializer::from_str(text);
     let table: Table = serde_path_to_error::deserialize(&mut parser)
         .map_err(|error| failure("json", &error.path().to_string(), &error.inner().to_string()))?;
-    parser
-        .end()
-        .map_err(|error| failure("json", ".", &error.to_string()))?;
+    parser.end().map_err(|error| failure("json", ".", &error.to_string()))?;
     Ok(table)
 }
 

@@ -82,15 +82,10 @@ pub(crate) struct Inline {
 
 impl Inline {
     pub(crate) fn new(forward: &BTreeMap<String, String>) -> Self {
-        let backward: BTreeMap<_, _> = forward
-            .iter()
-            .map(|(key, value)| (value.clone(), key.clone()))
-            .collect();
+        let backward: BTreeMap<_, _> =
+            forward.iter().map(|(key, value)| (value.clone(), key.clone())).collect();
         let unambiguous = backward.len() == forward.len();
-        Self {
-            forward: forward.clone(),
-            backward: unambiguous.then_some(backward),
-        }
+        Self { forward: forward.clone(), backward: unambiguous.then_some(backward) }
     }
 }
 
@@ -100,10 +95,7 @@ impl Lookup for Inline {
     }
 
     fn reverse(&self, value: &str) -> Option<Cow<'_, str>> {
-        self.backward
-            .as_ref()?
-            .get(value)
-            .map(|key| Cow::Borrowed(key.as_str()))
+        self.backward.as_ref()?.get(value).map(|key| Cow::Borrowed(key.as_str()))
     }
 
     fn is_reversible(&self) -> bool {

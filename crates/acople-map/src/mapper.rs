@@ -36,23 +36,13 @@ impl TableMapper {
     pub(crate) fn new(table: &Table, lookups: &Lookups) -> Result<Self> {
         let mut problems = Problems::default();
         // The whole side first: two rows with one target are wrong even if one is read-only.
-        let full = build(
-            &Side::of(table, Direction::Forward, true),
-            Some(lookups),
-            &mut problems,
-        );
+        let full = build(&Side::of(table, Direction::Forward, true), Some(lookups), &mut problems);
         problems.into_result()?;
-        let read_only = table
-            .rules
-            .iter()
-            .any(|rule| rule.read_only && rule.direction != Direction::Backward);
+        let read_only =
+            table.rules.iter().any(|rule| rule.read_only && rule.direction != Direction::Backward);
         let (writable, full) = if read_only {
             let mut problems = Problems::default();
-            let writable = build(
-                &Side::of(table, Direction::Forward, false),
-                Some(lookups),
-                &mut problems,
-            );
+            let writable = build(&Side::of(table, Direction::Forward, false), Some(lookups), &mut problems);
             problems.into_result()?;
             (writable, Some(full))
         } else {
@@ -86,10 +76,7 @@ impl TableMapper {
     /// record has `properties.email`.
     pub fn sources_of(&self, target: &str) -> &[String] {
         let compiled = self.0.full.as_ref().unwrap_or(&self.0.writable);
-        let ends = |path: &str| {
-            path.strip_suffix(target)
-                .is_some_and(|start| start.ends_with('.'))
-        };
+        let ends = |path: &str| path.strip_suffix(target).is_some_and(|start| start.ends_with('.'));
         let exact = compiled.targets.iter().find(|(path, _)| path == target);
         let found = exact.or_else(|| compiled.targets.iter().find(|(path, _)| ends(path)));
         found.map_or(&[], |(_, sources)| sources)
@@ -105,9 +92,7 @@ impl TableMapper {
 
 impl Mapper for TableMapper {
     fn map(&self, batch: &Batch) -> Result<Mapped> {
-        let Compiled {
-            program, projection, ..
-        } = self.compiled();
+        let Compiled { program, projection, .. } = self.compiled();
         let cells = batch.project(projection);
         let stream = self.0.stream.clone().unwrap_or_else(|| Arc::from(batch.stream()));
         let mut out = BatchBuilder::new(stream);
@@ -130,12 +115,7 @@ impl Mapper for TableMapper {
                 Err(error) => refused.push(Refusal { index, error }),
             }
         }
-        Ok(Mapped {
-            batch: out.finish()?,
-            origins,
-            refused,
-            skipped,
-        })
+        Ok(Mapped { batch: out.finish()?, origins, refused, skipped })
     }
 
     fn fields(&self) -> Option<Vec<FieldPath>> {
@@ -159,11 +139,7 @@ impl Compiled {
         let projection = Projection::new(program.columns.clone());
         let mut targets = Vec::new();
         list_targets(&program, &program.nodes, &FieldPath::default(), &mut targets);
-        Self {
-            program,
-            projection,
-            targets,
-        }
+        Self { program, projection, targets }
     }
 }
 
@@ -179,12 +155,7 @@ fn list_targets(
         match &node.body {
             Body::Object(inner) => list_targets(program, inner, &path, targets),
             Body::Value { row, .. } => {
-                targets.extend(
-                    program
-                        .rows
-                        .get(*row)
-                        .map(|row| (path.to_string(), row.names.clone())),
-                );
+                targets.extend(program.rows.get(*row).map(|row| (path.to_string(), row.names.clone())));
             }
         }
     }

@@ -49,15 +49,9 @@ pub(crate) fn integer(text: &str) -> Option<Cow<'_, str>> {
     if plain && canonical && !text.starts_with('+') {
         return Some(Cow::Borrowed(text));
     }
-    let exponent: i32 = if parts.exponent.is_empty() {
-        0
-    } else {
-        parts.exponent.parse().ok()?
-    };
+    let exponent: i32 = if parts.exponent.is_empty() { 0 } else { parts.exponent.parse().ok()? };
     let mut digits: Vec<u8> = parts.whole.bytes().chain(parts.fraction.bytes()).collect();
-    let scale = i64::try_from(parts.whole.len())
-        .ok()?
-        .checked_add(i64::from(exponent))?;
+    let scale = i64::try_from(parts.whole.len()).ok()?.checked_add(i64::from(exponent))?;
     if digits.iter().all(|digit| *digit == b'0') {
         return Some(Cow::Borrowed("0"));
     }
@@ -68,11 +62,7 @@ pub(crate) fn integer(text: &str) -> Option<Cow<'_, str>> {
     digits.resize(length, b'0');
     let digits = String::from_utf8(digits).ok()?;
     let digits = digits.trim_start_matches('0');
-    Some(Cow::Owned(if parts.negative {
-        format!("-{digits}")
-    } else {
-        digits.to_owned()
-    }))
+    Some(Cow::Owned(if parts.negative { format!("-{digits}") } else { digits.to_owned() }))
 }
 
 fn split(text: &str) -> Option<Parts<'_>> {
@@ -122,10 +112,7 @@ mod tests {
             ("007.10", "7.10"),
             ("+00", "0"),
             (" 3 ", "3"),
-            (
-                "123456789012345678901234567890.10",
-                "123456789012345678901234567890.10",
-            ),
+            ("123456789012345678901234567890.10", "123456789012345678901234567890.10"),
         ] {
             assert_eq!(decimal(text).as_deref(), Some(expected), "{text}");
         }
@@ -133,9 +120,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in [
-            "", ".", "-", "1,5", "1.2.3", "0x10", "NaN", "1e", "1e+", "--1", "1 2", "٣",
-        ] {
+        for text in ["", ".", "-", "1,5", "1.2.3", "0x10", "NaN", "1e", "1e+", "--1", "1 2", "٣"] {
             assert_eq!(decimal(text), None, "{text}");
             assert_eq!(integer(text), None, "{text}");
         }

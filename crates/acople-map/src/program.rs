@@ -62,8 +62,7 @@ impl Pieces {
     pub(crate) fn get<'t>(&self, text: &'t str, piece: usize) -> Option<&'t str> {
         let part = if self.from_end {
             // Counted from the end, so that a lone piece is the last.
-            text.rsplitn(self.count, self.separator.as_str())
-                .nth(self.count.checked_sub(piece + 1)?)
+            text.rsplitn(self.count, self.separator.as_str()).nth(self.count.checked_sub(piece + 1)?)
         } else {
             text.splitn(self.count, self.separator.as_str()).nth(piece)
         };

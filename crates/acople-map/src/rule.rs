@@ -28,11 +28,7 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<String>,
     /// A fixed value instead of a source field.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub constant: Option<Constant>,
     /// Several source fields made one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,27 +40,15 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
     /// Conversions, applied in order: one, or a list.
-    #[serde(
-        default,
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "one_or_many_schema::<Convert>")]
     pub convert: Vec<Convert>,
     /// What is written when the source is missing or null; it is not converted.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub default: Option<Constant>,
     /// Conditions that must all hold, or the rule writes nothing: one, or a list. Deletions, which hold
     /// little more than their key, are not asked.
-    #[serde(
-        default,
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "one_or_many_schema::<Condition>")]
     pub when: Vec<Condition>,
     /// A record whose source is missing or null is refused.
@@ -130,18 +114,10 @@ pub struct Condition {
     /// The source field.
     pub field: String,
     /// The value is this one; null also stands for a missing field.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub equals: Option<Constant>,
     /// The value is another one, or missing.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub not_equals: Option<Constant>,
     /// The value is one of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,20 +133,12 @@ pub struct Condition {
 impl Condition {
     /// The field has this value.
     pub fn equals(field: impl Into<String>, value: impl Into<Constant>) -> Self {
-        Self {
-            field: field.into(),
-            equals: Some(value.into()),
-            ..Self::default()
-        }
+        Self { field: field.into(), equals: Some(value.into()), ..Self::default() }
     }
 
     /// The field has another value or none.
     pub fn not_equals(field: impl Into<String>, value: impl Into<Constant>) -> Self {
-        Self {
-            field: field.into(),
-            not_equals: Some(value.into()),
-            ..Self::default()
-        }
+        Self { field: field.into(), not_equals: Some(value.into()), ..Self::default() }
     }
 
     /// The field has one of these values.
@@ -184,20 +152,12 @@ impl Condition {
 
     /// The field has a value that is not null.
     pub fn exists(field: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            exists: Some(true),
-            ..Self::default()
-        }
+        Self { field: field.into(), exists: Some(true), ..Self::default() }
     }
 
     /// The field is missing or null.
     pub fn missing(field: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            missing: Some(true),
-            ..Self::default()
-        }
+        Self { field: field.into(), missing: Some(true), ..Self::default() }
     }
 }
 
@@ -256,20 +216,12 @@ impl Direction {
 impl Rule {
     /// A value copied as it is from one field to another.
     pub fn rename(from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self {
-            from: Some(from.into()),
-            to: Some(to.into()),
-            ..Self::default()
-        }
+        Self { from: Some(from.into()), to: Some(to.into()), ..Self::default() }
     }
 
     /// A fixed value.
     pub fn constant(value: impl Into<Constant>, to: impl Into<String>) -> Self {
-        Self {
-            constant: Some(value.into()),
-            to: Some(to.into()),
-            ..Self::default()
-        }
+        Self { constant: Some(value.into()), to: Some(to.into()), ..Self::default() }
     }
 
     /// Several fields joined to one text.
@@ -280,10 +232,7 @@ impl Rule {
     ) -> Self {
         let from = from.into_iter().map(Into::into).collect();
         Self {
-            join: Some(Join {
-                from,
-                separator: separator.into(),
-            }),
+            join: Some(Join { from, separator: separator.into() }),
             to: Some(to.into()),
             ..Self::default()
         }
@@ -296,16 +245,8 @@ impl Rule {
         to: impl IntoIterator<Item = S>,
     ) -> Self {
         let to = to.into_iter().map(Into::into).collect();
-        let split = Split {
-            to,
-            separator: separator.into(),
-            from_end: false,
-        };
-        Self {
-            from: Some(from.into()),
-            split: Some(split),
-            ..Self::default()
-        }
+        let split = Split { to, separator: separator.into(), from_end: false };
+        Self { from: Some(from.into()), split: Some(split), ..Self::default() }
     }
 
     /// Adds a source field to try when those before are missing or null.
@@ -378,11 +319,6 @@ impl Rule {
     /// The source fields by name, for messages.
     pub(crate) fn sources(&self) -> Vec<&str> {
         let joined = self.join.iter().flat_map(|join| &join.from);
-        self.from
-            .iter()
-            .chain(&self.fallback)
-            .chain(joined)
-            .map(String::as_str)
-            .collect()
+        self.from.iter().chain(&self.fallback).chain(joined).map(String::as_str).collect()
     }
 }

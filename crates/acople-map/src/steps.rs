@@ -20,10 +20,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 
     fn schema(message: &'static str) -> Self {
@@ -66,10 +63,9 @@ impl<'a> Scalar<'a> {
             Value::Missing | Value::Null => Self::Null,
             Value::Bool(truth) => Self::Bool(truth),
             Value::Number(number) => Self::Number(Cow::Borrowed(number.as_str())),
-            Value::Text(text) => Self::Text(
-                text.decode()
-                    .map_err(|_| Fault::schema("holds text that is not valid Unicode"))?,
-            ),
+            Value::Text(text) => {
+                Self::Text(text.decode().map_err(|_| Fault::schema("holds text that is not valid Unicode"))?)
+            }
             Value::Array(_) => return Err(Fault::schema("is a list where a single value is expected")),
             Value::Object(_) => return Err(Fault::schema("is an object where a single value is expected")),
         })
@@ -139,15 +135,8 @@ pub(crate) enum Step {
     Upper,
     Trim,
     Datetime(Box<Notation>),
-    Values {
-        map: HashMap<String, Constant>,
-        otherwise: Otherwise,
-    },
-    Lookup {
-        lookup: Arc<dyn Lookup>,
-        reverse: bool,
-        otherwise: Otherwise,
-    },
+    Values { map: HashMap<String, Constant>, otherwise: Otherwise },
+    Lookup { lookup: Arc<dyn Lookup>, reverse: bool, otherwise: Otherwise },
 }
 
 impl Step {
@@ -166,9 +155,9 @@ impl Step {
             },
             Self::Decimal | Self::TextToNumber => match value {
                 Scalar::Number(_) => Ok(value),
-                Scalar::Text(text) => rewrite(text, number::decimal)
-                    .map(Scalar::Number)
-                    .ok_or(Fault::schema("is no number")),
+                Scalar::Text(text) => {
+                    rewrite(text, number::decimal).map(Scalar::Number).ok_or(Fault::schema("is no number"))
+                }
                 Scalar::Null | Scalar::Bool(_) => Err(Fault::schema("is no number")),
             },
             Self::NumberToText => match value {
@@ -194,27 +183,16 @@ impl Step {
                 Scalar::Null | Scalar::Bool(_) => Err(Fault::schema("is no date or time")),
             },
             Self::Values { map, otherwise } => {
-                let found = value
-                    .as_text()
-                    .and_then(|text| map.get(text))
-                    .map(Scalar::constant);
+                let found = value.as_text().and_then(|text| map.get(text)).map(Scalar::constant);
                 found.map_or_else(
                     || resort(otherwise, value, "holds a value that its table does not list"),
                     Ok,
                 )
             }
-            Self::Lookup {
-                lookup,
-                reverse,
-                otherwise,
-            } => {
-                let found = value.as_text().and_then(|text| {
-                    if *reverse {
-                        lookup.reverse(text)
-                    } else {
-                        lookup.get(text)
-                    }
-                });
+            Self::Lookup { lookup, reverse, otherwise } => {
+                let found = value
+                    .as_text()
+                    .and_then(|text| if *reverse { lookup.reverse(text) } else { lookup.get(text) });
                 found.map_or_else(
                     || resort(otherwise, value, "holds a value that its look-up does not find"),
                     |text| Ok(Scalar::Text(text)),
@@ -224,10 +202,8 @@ impl Step {
     }
 }
 
-const NO_TRUTH: Fault = Fault {
-    kind: ErrorKind::Schema,
-    message: Cow::Borrowed("is neither true nor false"),
-};
+const NO_TRUTH: Fault =
+    Fault { kind: ErrorKind::Schema, message: Cow::Borrowed("is neither true nor false") };
 
 fn truth(text: &str) -> Option<bool> {
     let is = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));

@@ -41,19 +41,11 @@ pub struct Table {
     pub to_stream: Option<String>,
     /// Conditions that must all hold, or the record is skipped; deletions are never skipped. One, or
     /// a list.
-    #[serde(
-        default,
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "one_or_many_schema::<Condition>")]
     pub when: Vec<Condition>,
     /// The conditions of the inverted table.
-    #[serde(
-        default,
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "one_or_many_schema::<Condition>")]
     pub when_back: Vec<Condition>,
     /// Copies every top-level member that no rule reads or writes and `drop` does not name.
@@ -84,10 +76,7 @@ pub struct Table {
 impl Table {
     /// A table without rules.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ..Self::default()
-        }
+        Self { name: name.into(), ..Self::default() }
     }
 
     /// Adds a rule.
@@ -127,10 +116,7 @@ impl Table {
         name: impl Into<String>,
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let entries = entries
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect();
+        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         self.lookups.insert(name.into(), entries);
         self
     }

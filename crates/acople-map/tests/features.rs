@@ -11,28 +11,18 @@ fn compile(yaml: &str) -> TableMapper {
 }
 
 fn map(mapper: &TableMapper, records: &[&str]) -> Mapped {
-    let mapped = mapper
-        .map(&Batch::from_records("things", records).unwrap())
-        .unwrap();
+    let mapped = mapper.map(&Batch::from_records("things", records).unwrap()).unwrap();
     let mut indices: Vec<usize> = mapped.origins.clone();
     indices.extend(mapped.refused.iter().map(|refusal| refusal.index));
     let distinct: std::collections::BTreeSet<usize> = indices.iter().copied().collect();
-    assert_eq!(
-        distinct.len() + mapped.skipped,
-        records.len(),
-        "every record lands in exactly one place"
-    );
+    assert_eq!(distinct.len() + mapped.skipped, records.len(), "every record lands in exactly one place");
     assert_eq!(indices.len(), distinct.len());
     assert_eq!(mapped.batch.len(), mapped.origins.len());
     mapped
 }
 
 fn texts(mapped: &Mapped) -> Vec<String> {
-    mapped
-        .batch
-        .iter()
-        .map(|record| record.raw().to_owned())
-        .collect()
+    mapped.batch.iter().map(|record| record.raw().to_owned()).collect()
 }
 
 /// The one record that passed.
@@ -64,10 +54,7 @@ fn a_renamed_value_is_copied_byte_for_byte() {
         "true",
         "null",
     ] {
-        assert_eq!(
-            one(&mapper, &format!(r#"{{"a": {raw}}}"#)),
-            format!(r#"{{"b":{raw}}}"#)
-        );
+        assert_eq!(one(&mapper, &format!(r#"{{"a": {raw}}}"#)), format!(r#"{{"b":{raw}}}"#));
     }
 }
 
@@ -99,10 +86,7 @@ fn a_missing_field_writes_nothing_and_leaves_no_empty_object() {
 #[test]
 fn nested_sources_and_names_with_dots_are_read() {
     let mapper = compile("rules: [{from: a.b.c, to: x}, {from: /odata.id, to: /y.z}]");
-    assert_eq!(
-        one(&mapper, r#"{"a":{"b":{"c":7}},"odata.id":"u"}"#),
-        r#"{"x":7,"y.z":"u"}"#
-    );
+    assert_eq!(one(&mapper, r#"{"a":{"b":{"c":7}},"odata.id":"u"}"#), r#"{"x":7,"y.z":"u"}"#);
     assert_eq!(one(&mapper, r#"{"a":{"b":null}}"#), "{}");
     assert_eq!(one(&mapper, r#"{"a":"text"}"#), "{}");
 }
@@ -146,10 +130,7 @@ fn nulls_are_kept_or_left_out_or_written_as_empty_text() {
         "nulls: empty_text
 rules: [{from: a, to: a}, {from: b, to: b, nulls: omit}, {from: c, to: c, nulls: keep}]",
     );
-    assert_eq!(
-        one(&mapper, r#"{"a":null,"b":null,"c":null}"#),
-        r#"{"a":"","c":null}"#
-    );
+    assert_eq!(one(&mapper, r#"{"a":null,"b":null,"c":null}"#), r#"{"a":"","c":null}"#);
     assert_eq!(one(&mapper, "{}"), "{}");
 }
 
@@ -166,41 +147,26 @@ fn a_fallback_is_taken_when_the_first_field_has_no_value() {
 #[test]
 fn a_text_is_split_from_its_start_or_its_end() {
     let mapper = compile("rules: [{from: n, split: {to: [p.first, p.last], separator: ' '}}]");
-    assert_eq!(
-        one(&mapper, r#"{"n":"Ana María Pérez"}"#),
-        r#"{"p":{"first":"Ana","last":"María Pérez"}}"#
-    );
-    assert_eq!(
-        one(&mapper, r#"{"n":"Madonna"}"#),
-        r#"{"p":{"first":"Madonna","last":null}}"#
-    );
+    assert_eq!(one(&mapper, r#"{"n":"Ana María Pérez"}"#), r#"{"p":{"first":"Ana","last":"María Pérez"}}"#);
+    assert_eq!(one(&mapper, r#"{"n":"Madonna"}"#), r#"{"p":{"first":"Madonna","last":null}}"#);
     assert_eq!(one(&mapper, "{}"), "{}");
     let mapper = compile(
         "rules: [{from: n, split: {to: [first, last], separator: ' ', from_end: true}, nulls: omit}]",
     );
-    assert_eq!(
-        one(&mapper, r#"{"n":"Ana María Pérez"}"#),
-        r#"{"first":"Ana María","last":"Pérez"}"#
-    );
+    assert_eq!(one(&mapper, r#"{"n":"Ana María Pérez"}"#), r#"{"first":"Ana María","last":"Pérez"}"#);
     assert_eq!(one(&mapper, r#"{"n":"Madonna"}"#), r#"{"last":"Madonna"}"#);
 }
 
 #[test]
 fn a_converted_text_can_be_split() {
     let mapper = compile("rules: [{from: n, convert: [trim, upper], split: {to: [a, b], separator: ', '}}]");
-    assert_eq!(
-        one(&mapper, r#"{"n":" pérez, ana "}"#),
-        r#"{"a":"PÉREZ","b":"ANA"}"#
-    );
+    assert_eq!(one(&mapper, r#"{"n":" pérez, ana "}"#), r#"{"a":"PÉREZ","b":"ANA"}"#);
 }
 
 #[test]
 fn joined_fields_skip_the_empty_ones() {
     let mapper = compile("rules: [{join: {from: [a, b, c.d], separator: ', '}, to: x}]");
-    assert_eq!(
-        one(&mapper, r#"{"a":"A","b":2,"c":{"d":true}}"#),
-        r#"{"x":"A, 2, true"}"#
-    );
+    assert_eq!(one(&mapper, r#"{"a":"A","b":2,"c":{"d":true}}"#), r#"{"x":"A, 2, true"}"#);
     assert_eq!(one(&mapper, r#"{"a":"","b":null,"c":{"d":"D"}}"#), r#"{"x":"D"}"#);
     assert_eq!(one(&mapper, r#"{"a":""}"#), r#"{"x":null}"#);
     assert_eq!(one(&mapper, "{}"), "{}");
@@ -227,19 +193,10 @@ rules:
     )
     .unwrap();
     let mapper = table.compile(&Lookups::new().with("doubling", Doubling)).unwrap();
-    assert_eq!(
-        one(&mapper, r#"{"owner":"005A","text":"ab"}"#),
-        r#"{"o":"12","t":"abab"}"#
-    );
+    assert_eq!(one(&mapper, r#"{"owner":"005A","text":"ab"}"#), r#"{"o":"12","t":"abab"}"#);
     assert_eq!(one(&mapper, r#"{"owner":"005B"}"#), r#"{"o":"005B"}"#);
     assert_eq!(refusal(&mapper, r#"{"text":""}"#).0, ErrorKind::Invalid);
-    assert!(
-        table
-            .compile(&Lookups::new())
-            .unwrap_err()
-            .message()
-            .contains("doubling")
-    );
+    assert!(table.compile(&Lookups::new()).unwrap_err().message().contains("doubling"));
 }
 
 #[test]
@@ -262,11 +219,7 @@ rules: [{from: Id, to: key.id}, {from: when.x, to: y}]",
 
 #[test]
 fn a_rule_with_a_condition_writes_only_where_it_holds() {
-    let with = |test: &str| {
-        compile(&format!(
-            "rules: [{{from: a, to: b, when: {{field: c, {test}}}}}]"
-        ))
-    };
+    let with = |test: &str| compile(&format!("rules: [{{from: a, to: b, when: {{field: c, {test}}}}}]"));
     let written = |test: &str, c: &str| one(&with(test), &format!(r#"{{"a":1{c}}}"#)) == r#"{"b":1}"#;
     assert!(written("equals: x", r#","c":"x""#));
     assert!(!written("equals: x", r#","c":"y""#));
@@ -308,23 +261,14 @@ fn a_required_field_without_a_value_refuses_its_record_alone() {
     let mapper = compile("rules: [{from: person.email, to: email, required: true, empty_is_null: true}]");
     let mapped = map(
         &mapper,
-        &[
-            r#"{"person":{"email":"a"}}"#,
-            "{}",
-            r#"{"person":{"email":null}}"#,
-            r#"{"person":{"email":""}}"#,
-        ],
+        &[r#"{"person":{"email":"a"}}"#, "{}", r#"{"person":{"email":null}}"#, r#"{"person":{"email":""}}"#],
     );
     assert_eq!(mapped.origins, [0]);
     assert_eq!(mapped.refused.len(), 3);
     for refusal in &mapped.refused {
         assert_eq!(refusal.error.kind(), ErrorKind::Invalid);
         assert_eq!(refusal.error.fields(), ["person.email"]);
-        assert!(
-            refusal.error.message().contains("person.email is required"),
-            "{}",
-            refusal.error
-        );
+        assert!(refusal.error.message().contains("person.email is required"), "{}", refusal.error);
     }
 }
 
@@ -337,19 +281,13 @@ rules:
   - {from: Email, to: properties.email, required: true}
   - {constant: x, to: source}",
     );
-    let batch = Batch::from_records(
-        "Lead",
-        [r#"{"Id":"1","Email":"a"}"#, r#"{"Id":"2"}"#, r#"{"id":"3"}"#],
-    )
-    .unwrap()
-    .with_deletions([false, true, true]);
+    let batch = Batch::from_records("Lead", [r#"{"Id":"1","Email":"a"}"#, r#"{"Id":"2"}"#, r#"{"id":"3"}"#])
+        .unwrap()
+        .with_deletions([false, true, true]);
     let mapped = mapper.map(&batch).unwrap();
     assert_eq!(
         texts(&mapped),
-        [
-            r#"{"properties":{"sf_id":"1","email":"a"},"source":"x"}"#,
-            r#"{"properties":{"sf_id":"2"}}"#
-        ]
+        [r#"{"properties":{"sf_id":"1","email":"a"},"source":"x"}"#, r#"{"properties":{"sf_id":"2"}}"#]
     );
     assert_eq!(mapped.batch.get(1).unwrap().change(), acople_core::Change::Delete);
     assert_eq!(mapped.batch.get(0).unwrap().change(), acople_core::Change::Upsert);
@@ -360,9 +298,7 @@ rules:
 #[test]
 fn a_table_without_a_key_refuses_deletions() {
     let mapper = compile("rules: [{from: a, to: b}]");
-    let batch = Batch::from_records("x", [r#"{"a":1}"#])
-        .unwrap()
-        .with_deletions([true]);
+    let batch = Batch::from_records("x", [r#"{"a":1}"#]).unwrap().with_deletions([true]);
     let mapped = mapper.map(&batch).unwrap();
     assert!(mapped.batch.is_empty());
     assert_eq!(mapped.refused[0].error.kind(), ErrorKind::Config);
@@ -421,16 +357,8 @@ fn records_that_are_no_objects_are_refused() {
 
 #[test]
 fn the_stream_is_the_tables_or_the_batchs() {
-    assert_eq!(
-        map(&compile("rules: [{from: a, to: b}]"), &["{}"]).batch.stream(),
-        "things"
-    );
-    assert_eq!(
-        map(&compile("to_stream: t\nrules: [{from: a, to: b}]"), &["{}"])
-            .batch
-            .stream(),
-        "t"
-    );
+    assert_eq!(map(&compile("rules: [{from: a, to: b}]"), &["{}"]).batch.stream(), "things");
+    assert_eq!(map(&compile("to_stream: t\nrules: [{from: a, to: b}]"), &["{}"]).batch.stream(), "t");
 }
 
 #[test]
@@ -446,10 +374,7 @@ fn a_table_built_in_code_says_the_same_as_one_in_yaml_or_json() {
         .with_drop("d")
         .with_lookup("l", [("k", "v")])
         .with_rule(
-            Rule::rename("a", "b")
-                .with_convert(Convert::Lower)
-                .with_max_length(5, TooLong::Truncate)
-                .key(),
+            Rule::rename("a", "b").with_convert(Convert::Lower).with_max_length(5, TooLong::Truncate).key(),
         )
         .with_rule(Rule::split("c", ";", ["e", "f"]).with_nulls(Nulls::Omit))
         .with_rule(Rule::constant(7, "g").with_condition(Condition::missing("h")));

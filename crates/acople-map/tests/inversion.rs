@@ -18,11 +18,7 @@ fn map_one(table: &Table, record: &str) -> String {
 /// Maps forward and back and expects the record again.
 fn there_and_back(table: &Table, record: &str) {
     let there = map_one(table, record);
-    assert_eq!(
-        map_one(&table.invert().unwrap(), &there),
-        record,
-        "by way of {there}"
-    );
+    assert_eq!(map_one(&table.invert().unwrap(), &there), record, "by way of {there}");
 }
 
 #[test]
@@ -82,16 +78,10 @@ rules:
   - {from: z, to: c, direction: backward}",
     )
     .unwrap();
-    assert_eq!(
-        map_one(&table, r#"{"a":1,"b":2,"c":3,"z":4}"#),
-        r#"{"x":1,"y":2}"#
-    );
+    assert_eq!(map_one(&table, r#"{"a":1,"b":2,"c":3,"z":4}"#), r#"{"x":1,"y":2}"#);
     let back = table.invert().unwrap();
     assert_eq!(map_one(&back, r#"{"x":1,"y":2,"z":3,"a":9}"#), r#"{"a":1,"c":3}"#);
-    assert_eq!(
-        (back.from_stream.as_deref(), back.to_stream.as_deref()),
-        (Some("contacts"), Some("Lead"))
-    );
+    assert_eq!((back.from_stream.as_deref(), back.to_stream.as_deref()), (Some("contacts"), Some("Lead")));
     assert_eq!(back.when, [Condition::exists("x")]);
     assert_eq!(back.invert().unwrap(), table);
 }
@@ -114,24 +104,15 @@ fn rules_that_cannot_be_turned_round_are_listed_with_their_reasons() {
     }
     let error = table.invert().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    let places: Vec<String> = (1..=cannot.len())
-        .map(|index| format!("rules[{index}]"))
-        .collect();
+    let places: Vec<String> = (1..=cannot.len()).map(|index| format!("rules[{index}]")).collect();
     assert_eq!(error.fields(), places);
 
     let inversion = table.invert_lossy();
     assert_eq!(inversion.dropped.len(), cannot.len());
     assert!(inversion.dropped.iter().all(|dropped| !dropped.reason.is_empty()));
-    assert_eq!(
-        map_one(&inversion.table, r#"{"v":1,"a":2,"d":"3"}"#),
-        r#"{"u":1}"#
-    );
+    assert_eq!(map_one(&inversion.table, r#"{"v":1,"a":2,"d":"3"}"#), r#"{"u":1}"#);
     let forth = inversion.table.invert().unwrap();
-    assert_eq!(
-        map_one(&forth, r#"{"u":1}"#),
-        map_one(&table, r#"{"u":1}"#),
-        "nothing was lost"
-    );
+    assert_eq!(map_one(&forth, r#"{"u":1}"#), map_one(&table, r#"{"u":1}"#), "nothing was lost");
 
     for rule in &mut table.rules[1..] {
         rule.direction = Direction::Forward;
@@ -141,9 +122,7 @@ fn rules_that_cannot_be_turned_round_are_listed_with_their_reasons() {
 
 #[test]
 fn two_rules_from_one_source_cannot_both_go_back() {
-    let table = Table::new("t")
-        .with_rule(Rule::rename("a", "x"))
-        .with_rule(Rule::rename("a", "y"));
+    let table = Table::new("t").with_rule(Rule::rename("a", "x")).with_rule(Rule::rename("a", "y"));
     table.compile(&Lookups::new()).unwrap();
     assert_eq!(table.invert().unwrap_err().fields(), ["rules[1].to"]);
 }
@@ -154,15 +133,9 @@ fn facts_about_one_side_alone_are_not_carried_over() {
         .with_default("x")
         .with_max_length(3, TooLong::Truncate)
         .with_direction(Direction::Both);
-    let back = Table::new("t")
-        .with_rule(rule)
-        .with_rule(Rule::rename("c", "d").required().key())
-        .invert()
-        .unwrap();
-    assert_eq!(
-        back.rules,
-        [Rule::rename("b", "a"), Rule::rename("d", "c").required().key()]
-    );
+    let back =
+        Table::new("t").with_rule(rule).with_rule(Rule::rename("c", "d").required().key()).invert().unwrap();
+    assert_eq!(back.rules, [Rule::rename("b", "a"), Rule::rename("d", "c").required().key()]);
 }
 
 #[test]

@@ -10,10 +10,7 @@ fn compile(table: acople_core::Result<Table>) -> TableMapper {
 
 fn map(mapper: &TableMapper, records: &[&str]) -> Mapped {
     let mapped = mapper.map(&Batch::from_records("in", records).unwrap()).unwrap();
-    assert_eq!(
-        mapped.origins.len() + mapped.refused.len() + mapped.skipped,
-        records.len()
-    );
+    assert_eq!(mapped.origins.len() + mapped.refused.len() + mapped.skipped, records.len());
     mapped
 }
 
@@ -50,10 +47,7 @@ fn the_times_of_a_record_are_compared_but_not_written() {
     assert!(!text(&forward, LEAD).contains("createdate"));
     let contact = one(&forward.with_read_only_fields(true), LEAD);
     assert_eq!(contact["properties"]["createdate"], "2026-01-02T03:04:05.000Z");
-    assert_eq!(
-        contact["properties"]["lastmodifieddate"],
-        "2026-02-03T04:05:06.789Z"
-    );
+    assert_eq!(contact["properties"]["lastmodifieddate"], "2026-02-03T04:05:06.789Z");
 
     let backward = compile(ready::hubspot_contact_to_salesforce_lead());
     let record = r#"{"id":"51","properties":{"lastname":"P","company":"C","createdate":"2026-01-02T03:04:05.678Z","lastmodifieddate":"2026-02-03T04:05:06Z"}}"#;
@@ -78,17 +72,13 @@ fn a_hubspot_contact_becomes_a_salesforce_lead() {
 #[test]
 fn no_ready_table_writes_the_other_vendors_own_id() {
     let everything = r#"{"Id":"00Q1","id":"51","LastName":"x","properties":{"salesforce_lead_id":"00Q9","salesforce_contact_id":"0039","lastname":"x","company":"y","hs_object_id":"51"}}"#;
-    for table in [
-        ready::salesforce_lead_to_hubspot_contact(),
-        ready::salesforce_contact_to_hubspot_contact(),
-    ] {
+    for table in [ready::salesforce_lead_to_hubspot_contact(), ready::salesforce_contact_to_hubspot_contact()]
+    {
         let contact = one(&compile(table).with_read_only_fields(true), everything);
         assert!(contact.get("id").is_none() && contact["properties"].get("hs_object_id").is_none());
     }
-    for table in [
-        ready::hubspot_contact_to_salesforce_lead(),
-        ready::hubspot_contact_to_salesforce_contact(),
-    ] {
+    for table in [ready::hubspot_contact_to_salesforce_lead(), ready::hubspot_contact_to_salesforce_contact()]
+    {
         let record = one(&compile(table).with_read_only_fields(true), everything);
         assert!(record.get("Id").is_none());
         assert_eq!(record["HubSpot_Id__c"], "51");
@@ -150,14 +140,7 @@ fn awkward_leads_do_not_stop_the_others() {
         ]
     );
     assert_eq!(mapped.origins, [0, 1, 2, 3, 4, 6]);
-    assert_eq!(
-        mapped
-            .refused
-            .iter()
-            .map(|refusal| refusal.index)
-            .collect::<Vec<_>>(),
-        [5, 7]
-    );
+    assert_eq!(mapped.refused.iter().map(|refusal| refusal.index).collect::<Vec<_>>(), [5, 7]);
 }
 
 #[test]
@@ -190,11 +173,7 @@ fn deletions_carry_the_external_id_alone() {
             r#"{"Id":"0031","LastName":"x"}"#,
             r#"{"properties":{"salesforce_contact_id":"0031"}}"#,
         ),
-        (
-            ready::hubspot_contact_to_salesforce_lead(),
-            r#"{"id":"51"}"#,
-            r#"{"HubSpot_Id__c":"51"}"#,
-        ),
+        (ready::hubspot_contact_to_salesforce_lead(), r#"{"id":"51"}"#, r#"{"HubSpot_Id__c":"51"}"#),
         (
             ready::hubspot_contact_to_salesforce_contact(),
             r#"{"id":"51","archived":true}"#,
@@ -206,9 +185,7 @@ fn deletions_carry_the_external_id_alone() {
             r#"{"QuickBooks_Id__c":"9"}"#,
         ),
     ] {
-        let batch = Batch::from_records("in", [record])
-            .unwrap()
-            .with_deletions([true]);
+        let batch = Batch::from_records("in", [record]).unwrap().with_deletions([true]);
         let mapped = compile(table).map(&batch).unwrap();
         let record = mapped.batch.get(0).unwrap();
         assert_eq!((record.raw(), record.change()), (expected, Change::Delete));
@@ -223,11 +200,7 @@ fn a_salesforce_contact_becomes_a_hubspot_contact_and_back() {
         text(&forward, record),
         r#"{"properties":{"salesforce_contact_id":"0031","firstname":"Ana","lastname":"Pérez","email":"ana@example.com","phone":"555","company":"Acme","jobtitle":"CEO","leadsource":"Web"}}"#
     );
-    assert!(
-        one(&forward, r#"{"Id":"0032","Account":null}"#)["properties"]
-            .get("company")
-            .is_none()
-    );
+    assert!(one(&forward, r#"{"Id":"0032","Account":null}"#)["properties"].get("company").is_none());
 
     let backward = compile(ready::hubspot_contact_to_salesforce_contact());
     let contact = r#"{"id":"51","properties":{"firstname":"Ana","lastname":"Pérez","email":"ana@example.com","company":"Acme"}}"#;
@@ -242,17 +215,7 @@ fn the_mapped_fields_can_be_pushed_down_to_the_vendor() {
     let forward = compile(ready::salesforce_lead_to_hubspot_contact());
     assert_eq!(
         fields(&forward),
-        [
-            "Id",
-            "FirstName",
-            "LastName",
-            "Company",
-            "Email",
-            "Phone",
-            "Title",
-            "LeadSource",
-            "Status"
-        ]
+        ["Id", "FirstName", "LastName", "Company", "Email", "Phone", "Title", "LeadSource", "Status"]
     );
     let all = fields(&forward.with_read_only_fields(true));
     assert!(all.contains(&"CreatedDate".to_owned()) && all.contains(&"LastModifiedDate".to_owned()));
@@ -298,13 +261,7 @@ fn awkward_customers_keep_their_digits_or_are_refused_with_their_field() {
     let refused: Vec<(usize, ErrorKind, &str)> = mapped
         .refused
         .iter()
-        .map(|refusal| {
-            (
-                refusal.index,
-                refusal.error.kind(),
-                refusal.error.fields()[0].as_str(),
-            )
-        })
+        .map(|refusal| (refusal.index, refusal.error.kind(), refusal.error.fields()[0].as_str()))
         .collect();
     assert_eq!(
         refused,

@@ -25,13 +25,7 @@ pub struct RedbStoreBuilder {
 
 impl Default for RedbStoreBuilder {
     fn default() -> Self {
-        Self {
-            newest: None,
-            old: Vec::new(),
-            max_state: 1 << 20,
-            cache: 8 << 20,
-            wrap_limit: MAX_WRAPS,
-        }
+        Self { newest: None, old: Vec::new(), max_state: 1 << 20, cache: 8 << 20, wrap_limit: MAX_WRAPS }
     }
 }
 
@@ -98,10 +92,7 @@ impl RedbStoreBuilder {
             let settings = self.settings(name.clone())?;
             let opener: Opener = Box::new(move || {
                 let backend = storage().map_err(|e| {
-                    Error::new(
-                        ErrorKind::Config,
-                        format!("storage of store {name} does not open: {e}"),
-                    )
+                    Error::new(ErrorKind::Config, format!("storage of store {name} does not open: {e}"))
                 })?;
                 file::open_backend(&name, backend, cache)
             });
@@ -152,11 +143,7 @@ fn finish(
 
 async fn in_background(open: impl FnOnce() -> Result<RedbStore> + Send + 'static) -> Result<RedbStore> {
     tokio::task::spawn_blocking(open).await.unwrap_or_else(|e| {
-        let kind = if e.is_panic() {
-            ErrorKind::Internal
-        } else {
-            ErrorKind::Cancelled
-        };
+        let kind = if e.is_panic() { ErrorKind::Internal } else { ErrorKind::Cancelled };
         Err(Error::new(kind, "opening the store was interrupted"))
     })
 }

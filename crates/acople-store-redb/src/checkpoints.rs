@@ -26,11 +26,7 @@ impl CheckpointStore for RedbStore {
         self.read(move |inner, tx| {
             let copies = Copies::read(&SnapshotOf(tx), &key)?;
             let Some(copy) = copies.newest(inner, &key)? else {
-                return if inner.has_losses() {
-                    Err(lost(inner, &key).into())
-                } else {
-                    Ok(None)
-                };
+                return if inner.has_losses() { Err(lost(inner, &key).into()) } else { Ok(None) };
             };
             Ok(copy.live.then_some((copy.state, Generation(copy.generation))))
         })
@@ -55,10 +51,7 @@ impl CheckpointStore for RedbStore {
             let copies = Copies::read(&WriterOf(tx), &key)?;
             let damaged = copies.damaged;
             let newest = copies.newest(inner, &key)?;
-            let live = newest
-                .as_ref()
-                .filter(|copy| copy.live)
-                .map_or(0, |copy| copy.generation);
+            let live = newest.as_ref().filter(|copy| copy.live).map_or(0, |copy| copy.generation);
             if live != expected.0 {
                 return Err(fenced(&key, live, expected).into());
             }
@@ -104,22 +97,15 @@ impl CheckpointStore for RedbStore {
                     if sync.as_ref().is_some_and(|sync| sync != of) {
                         break;
                     }
-                    let key = StateKey::new(of, stream)
-                        .with_tenant(tenant)
-                        .with_partition(partition);
+                    let key = StateKey::new(of, stream).with_tenant(tenant).with_partition(partition);
                     // A damaged copy is listed: loading it says what is wrong.
-                    let seen = record::peek(bytes.value()).map_or((0, true), |(kind, generation, _)| {
-                        (generation, kind == Kind::State)
-                    });
+                    let seen = record::peek(bytes.value())
+                        .map_or((0, true), |(kind, generation, _)| (generation, kind == Kind::State));
                     let known = newest.entry(key).or_insert(seen);
                     *known = (*known).max(seen);
                 }
             }
-            Ok(newest
-                .into_iter()
-                .filter(|(_, (_, live))| *live)
-                .map(|(key, _)| key)
-                .collect())
+            Ok(newest.into_iter().filter(|(_, (_, live))| *live).map(|(key, _)| key).collect())
         })
         .await
     }
@@ -156,16 +142,10 @@ impl Copies {
                 }
             };
             if let Some(record) = record
-                && copies
-                    .newest
-                    .as_ref()
-                    .is_none_or(|newest| newest.generation < record.generation)
+                && copies.newest.as_ref().is_none_or(|newest| newest.generation < record.generation)
             {
-                copies.newest = Some(Copy {
-                    generation: record.generation,
-                    live,
-                    state: record.payload.to_vec(),
-                });
+                copies.newest =
+                    Some(Copy { generation: record.generation, live, state: record.payload.to_vec() });
             }
         }
         Ok(copies)
@@ -233,8 +213,7 @@ fn put(
     state: &[u8],
 ) -> Result<(), Fault> {
     let bytes = record::encode(kind, generation, &parts(key), state)?;
-    tx.open_table(state_table(generation))?
-        .insert(row(key), bytes.as_slice())?;
+    tx.open_table(state_table(generation))?.insert(row(key), bytes.as_slice())?;
     Ok(())
 }
 

@@ -57,11 +57,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            full: false,
-            echo: false,
-        }
+        Self { message: message.into(), full: false, echo: false }
     }
 
     /// What redb's error means; `None` when the store may go on working.
@@ -74,11 +70,7 @@ impl Failure {
             }
             _ => return None,
         };
-        Some(Self {
-            message: error.to_string(),
-            full,
-            echo,
-        })
+        Some(Self { message: error.to_string(), full, echo })
     }
 
     /// The error that a caller gets.
@@ -94,10 +86,7 @@ impl Failure {
         }
         Error::new(
             ErrorKind::Internal,
-            format!(
-                "store {store} failed and refuses work until it is reopened: {}",
-                self.message
-            ),
+            format!("store {store} failed and refuses work until it is reopened: {}", self.message),
         )
     }
 }

@@ -41,10 +41,8 @@ impl From<Error> for Refusal {
 /// It lies in a file of its own, because the store's file may have to be replaced under it.
 pub(crate) fn lock(path: &Path) -> Result<File> {
     let lock_path = beside(path, ".lock");
-    let file = private()
-        .create(true)
-        .open(&lock_path)
-        .map_err(|e| io_error(&lock_path, "cannot be opened", &e))?;
+    let file =
+        private().create(true).open(&lock_path).map_err(|e| io_error(&lock_path, "cannot be opened", &e))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(in_use(&path.display().to_string())),
         // A file system without locks: redb's own lock may still work.
@@ -61,10 +59,7 @@ pub(crate) fn open(path: &Path, cache: usize, create: bool) -> Result<Opened> {
         Err(e) if e.kind() == io::ErrorKind::NotFound && create => replace(path, cache, |_| Ok(()))?,
         Err(e) => return Err(io_error(path, "cannot be opened", &e)),
         Ok(about) if !about.is_file() => {
-            return Err(Error::config(
-                "path",
-                format!("store {} is not a file", path.display()),
-            ));
+            return Err(Error::config("path", format!("store {} is not a file", path.display())));
         }
         // A new store appears under its name only when it is complete, so this one was cut off.
         Ok(about) if about.len() == 0 => {
@@ -105,10 +100,7 @@ pub(crate) fn replace(
         }
         _ => {}
     }
-    let file = private()
-        .create_new(true)
-        .open(&fresh)
-        .map_err(|e| io_error(&fresh, "cannot be made", &e))?;
+    let file = private().create_new(true).open(&fresh).map_err(|e| io_error(&fresh, "cannot be made", &e))?;
     let written = (|| {
         let db = database(FileBackend::new(file)?, cache)?;
         let mut tx = db.begin_write()?;
@@ -121,9 +113,9 @@ pub(crate) fn replace(
     })();
     written.map_err(|fault: Fault| match fault {
         Fault::Own(error) => error,
-        Fault::Redb(e) | Fault::Commit(e) => Failure::of(&e)
-            .unwrap_or_else(|| Failure::new(e.to_string()))
-            .error(&fresh.display().to_string()),
+        Fault::Redb(e) | Fault::Commit(e) => {
+            Failure::of(&e).unwrap_or_else(|| Failure::new(e.to_string())).error(&fresh.display().to_string())
+        }
     })?;
     fs::rename(&fresh, path).map_err(|e| io_error(path, "cannot be put in place", &e))?;
     sync_folder(path)
@@ -170,11 +162,7 @@ pub(crate) fn io_error(path: &Path, what: &str, error: &io::Error) -> Error {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Transient,
         _ => ErrorKind::Internal,
     };
-    Error::new(
-        kind,
-        format!("file {} of the store {what}: {error}", path.display()),
-    )
-    .with_field("path")
+    Error::new(kind, format!("file {} of the store {what}: {error}", path.display())).with_field("path")
 }
 
 /// The format of a file that this version cannot read.
@@ -190,9 +178,7 @@ pub(crate) fn newer(store: &str, format: u64) -> Error {
 fn existing(path: &Path, cache: usize) -> Result<Opened, Refusal> {
     let name = path.display().to_string();
     caught(&name, || {
-        let file = private()
-            .open(path)
-            .map_err(|e| io_error(path, "cannot be opened", &e))?;
+        let file = private().open(path).map_err(|e| io_error(path, "cannot be opened", &e))?;
         let db = database(FileBackend::new(file)?, cache)?;
         let recovered_from = check_format(&name, &db)?;
         Ok(Opened { db, recovered_from })
@@ -213,10 +199,7 @@ fn caught(name: &str, open: impl FnOnce() -> Result<Opened, Fault>) -> Result<Op
                 Refusal::Other(in_use(name))
             }
             redb::Error::Io(e)
-                if !matches!(
-                    e.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-                ) =>
+                if !matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
             {
                 Refusal::Other(io_error(Path::new(name), "cannot be read", &e))
             }
@@ -288,10 +271,7 @@ fn private() -> OpenOptions {
 /// Makes a rename durable, where folders can be synced.
 fn sync_folder(path: &Path) -> Result<()> {
     if cfg!(unix) {
-        let folder = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(|e| io_error(folder, "cannot be synced", &e))?;

@@ -32,13 +32,7 @@ impl QuarantineStore for RedbStore {
             if let Some(master) = inner.keys.newest() {
                 charge(tx, inner, master, rows.len() as u64)?;
             }
-            for Row {
-                id,
-                sync,
-                tenant,
-                json,
-            } in rows
-            {
+            for Row { id, sync, tenant, json } in rows {
                 forget(tx, &id)?;
                 let key = [id.as_str(), sync.as_str(), tenant.as_str()];
                 let payload = match inner.keys.newest() {
@@ -47,8 +41,7 @@ impl QuarantineStore for RedbStore {
                 };
                 let bytes = record::encode(Kind::Quarantine, 0, &key, &payload)?;
                 tx.open_table(QUARANTINE)?.insert(id.as_str(), bytes.as_slice())?;
-                tx.open_table(QUARANTINE_BY_SYNC)?
-                    .insert((sync.as_str(), id.as_str()), ())?;
+                tx.open_table(QUARANTINE_BY_SYNC)?.insert((sync.as_str(), id.as_str()), ())?;
             }
             Ok(())
         })
@@ -72,9 +65,7 @@ impl QuarantineStore for RedbStore {
                     if of != sync {
                         break;
                     }
-                    let bytes = table
-                        .get(id)?
-                        .ok_or_else(|| damaged(inner, id, "it is missing"))?;
+                    let bytes = table.get(id)?.ok_or_else(|| damaged(inner, id, "it is missing"))?;
                     records.push(read(inner, id, bytes.value())?);
                 }
             } else {
@@ -91,8 +82,7 @@ impl QuarantineStore for RedbStore {
 
     async fn remove(&self, ids: &[String]) -> Result<()> {
         let ids = ids.to_vec();
-        self.write(move |_, tx| ids.iter().try_for_each(|id| forget(tx, id)))
-            .await
+        self.write(move |_, tx| ids.iter().try_for_each(|id| forget(tx, id))).await
     }
 
     async fn count(&self, sync: Option<&str>) -> Result<u64> {
@@ -116,11 +106,7 @@ impl QuarantineStore for RedbStore {
 
 /// The place of a quarantined record, for the associated data.
 pub(crate) fn place<'a>(key: &'a [&'a str]) -> Place<'a> {
-    Place {
-        kind: "quarantine",
-        key,
-        generation: 0,
-    }
+    Place { kind: "quarantine", key, generation: 0 }
 }
 
 /// The record in these bytes, if they are whole and of this id.

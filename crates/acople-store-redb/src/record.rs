@@ -101,9 +101,7 @@ pub(crate) fn encode(kind: Kind, generation: u64, key: &[&str], payload: &[u8]) 
 /// Refuses keys that are too long to be stored.
 pub(crate) fn check_key(key: &[&str]) -> Result<()> {
     if key.iter().map(|part| part.len()).sum::<usize>() > MAX_KEY {
-        return Err(too_large(&format!(
-            "names of a stored record are longer than {MAX_KEY} bytes"
-        )));
+        return Err(too_large(&format!("names of a stored record are longer than {MAX_KEY} bytes")));
     }
     Ok(())
 }
@@ -118,12 +116,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record<'_>> {
     if payload.len() != header.payload {
         return None;
     }
-    Some(Record {
-        kind: header.kind,
-        generation: header.generation,
-        key: header.key,
-        payload,
-    })
+    Some(Record { kind: header.kind, generation: header.generation, key: header.key, payload })
 }
 
 /// Kind, generation and key without the checksum's word for them: for listings, which would
@@ -136,9 +129,7 @@ pub(crate) fn peek(bytes: &[u8]) -> Option<(Kind, u64, Vec<&str>)> {
 /// How many bytes the record has that starts here, if one does.
 pub(crate) fn extent(start: &[u8]) -> Option<usize> {
     let (header, rest) = header(start)?;
-    (start.len() - rest.len())
-        .checked_add(header.payload)?
-        .checked_add(CHECKSUM)
+    (start.len() - rest.len()).checked_add(header.payload)?.checked_add(CHECKSUM)
 }
 
 struct Header<'a> {

@@ -40,9 +40,8 @@ pub(crate) fn rebuild(path: &Path, cache: usize, why: &str) -> Result<()> {
             ),
         ));
     }
-    let format = found
-        .get(&(Group::Meta, vec![META_FORMAT.to_owned()]))
-        .map_or(FORMAT, |place| place.generation);
+    let format =
+        found.get(&(Group::Meta, vec![META_FORMAT.to_owned()])).map_or(FORMAT, |place| place.generation);
     if format != FORMAT {
         return Err(newer(&path.display().to_string(), format));
     }
@@ -121,16 +120,8 @@ fn add(found: &mut Found, file: &mut File, offset: u64, size: u64) -> io::Result
     let Some(record) = record::decode(&bytes) else {
         return Ok(None);
     };
-    let place = Place {
-        kind: record.kind,
-        generation: record.generation,
-        offset,
-        length,
-    };
-    match found.entry((
-        Group::of(record.kind),
-        record.key.iter().map(ToString::to_string).collect(),
-    )) {
+    let place = Place { kind: record.kind, generation: record.generation, offset, length };
+    match found.entry((Group::of(record.kind), record.key.iter().map(ToString::to_string).collect())) {
         Entry::Vacant(entry) => {
             entry.insert(place);
         }
@@ -202,8 +193,7 @@ fn fill(tx: &WriteTransaction, path: &Path, found: &Found, kept: &Path) -> Resul
                     continue;
                 }
                 // Without its tokens, a floor makes loading them an error: they are lost, not absent.
-                tx.open_table(TOKEN_FLOORS)?
-                    .insert((*tenant, *connector, *connection), bytes.as_slice())?;
+                tx.open_table(TOKEN_FLOORS)?.insert((*tenant, *connector, *connection), bytes.as_slice())?;
             }
             (Group::Quarantine, [id, sync, _]) => {
                 tx.open_table(QUARANTINE)?.insert(*id, bytes.as_slice())?;

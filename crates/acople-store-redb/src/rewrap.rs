@@ -46,19 +46,14 @@ impl RedbStore {
         self.0.keys.required(&self.0.name)?;
         let mut report = Rewrap::default();
         let mut after = None;
-        while let Some(last) = self
-            .step(&mut report, move |inner, tx, report| {
-                rewrap_tokens(inner, tx, report, after)
-            })
-            .await?
+        while let Some(last) =
+            self.step(&mut report, move |inner, tx, report| rewrap_tokens(inner, tx, report, after)).await?
         {
             after = Some(last);
         }
         let mut after = None;
         while let Some(last) = self
-            .step(&mut report, move |inner, tx, report| {
-                rewrap_quarantine(inner, tx, report, after)
-            })
+            .step(&mut report, move |inner, tx, report| rewrap_quarantine(inner, tx, report, after))
             .await?
         {
             after = Some(last);
@@ -157,10 +152,7 @@ fn rewrap_tokens(
         let from = after.as_ref().map_or(Bound::Unbounded, |k| {
             Bound::Excluded((k.tenant.as_str(), k.connector.as_str(), k.connection.as_str()))
         });
-        for entry in table
-            .range::<(&str, &str, &str)>((from, Bound::Unbounded))?
-            .take(ROWS)
-        {
+        for entry in table.range::<(&str, &str, &str)>((from, Bound::Unbounded))?.take(ROWS) {
             let entry = entry?;
             let (tenant, connector, connection) = entry.0.value();
             keys.push(ConnectionKey::new(connector, connection).with_tenant(tenant));
@@ -171,19 +163,12 @@ fn rewrap_tokens(
         let bytes = {
             let table = tx.open_table(TOKENS)?;
             let [tenant, connector, connection] = parts;
-            table
-                .get((tenant, connector, connection))?
-                .map(|bytes| bytes.value().to_vec())
+            table.get((tenant, connector, connection))?.map(|bytes| bytes.value().to_vec())
         };
-        let Some(record) = bytes
-            .as_deref()
-            .and_then(record::decode)
-            .filter(|r| r.kind == Kind::Token && r.key == parts)
+        let Some(record) =
+            bytes.as_deref().and_then(record::decode).filter(|r| r.kind == Kind::Token && r.key == parts)
         else {
-            report.fail(Error::new(
-                ErrorKind::Internal,
-                format!("tokens of {parts:?} are damaged"),
-            ));
+            report.fail(Error::new(ErrorKind::Internal, format!("tokens of {parts:?} are damaged")));
             continue;
         };
         if key_id(record.payload) == Some(master.id()) {
@@ -197,10 +182,7 @@ fn rewrap_tokens(
                 tokens::put(tx, key, record.generation, &seal(master, &place, text)?)?;
                 report.done += 1;
             }
-            Err(e) => report.fail(Error::new(
-                e.kind(),
-                format!("tokens of {parts:?}: {}", e.message()),
-            )),
+            Err(e) => report.fail(Error::new(e.kind(), format!("tokens of {parts:?}: {}", e.message()))),
         }
     }
     Ok(keys.pop())

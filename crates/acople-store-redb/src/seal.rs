@@ -56,10 +56,7 @@ impl MasterKey {
                 format!("master key {id:?} has {} bytes instead of {KEY_LEN}", bytes.len()),
             ));
         }
-        Ok(Self {
-            id: id.into(),
-            key: Arc::new(cipher(bytes)?),
-        })
+        Ok(Self { id: id.into(), key: Arc::new(cipher(bytes)?) })
     }
 
     /// A key from 32 bytes in standard Base64, as `openssl rand -base64 32` prints them.
@@ -95,27 +92,18 @@ impl MasterKey {
         };
         let mut sealed = sealed.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self
-            .key
-            .open_in_place(nonce, Aad::from(self.check_context()), &mut sealed);
+        let opened = self.key.open_in_place(nonce, Aad::from(self.check_context()), &mut sealed);
         opened.is_ok_and(|text| *text == *CHECK_TEXT)
     }
 
     fn check_context(&self) -> Vec<u8> {
-        Place {
-            kind: "master key check",
-            key: &[],
-            generation: 0,
-        }
-        .aad("check", &self.id)
+        Place { kind: "master key check", key: &[], generation: 0 }.aad("check", &self.id)
     }
 }
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -152,15 +140,9 @@ impl Keyring {
         let ring = Self { newest, old };
         let mut ids: Vec<&str> = ring.all().map(MasterKey::id).collect();
         ids.sort_unstable();
-        let twice = ids
-            .chunk_by(|a, b| a == b)
-            .find(|same| same.len() > 1)
-            .and_then(|same| same.first());
+        let twice = ids.chunk_by(|a, b| a == b).find(|same| same.len() > 1).and_then(|same| same.first());
         match twice {
-            Some(id) => Err(Error::config(
-                "master_key",
-                format!("two master keys have the id {id:?}"),
-            )),
+            Some(id) => Err(Error::config("master_key", format!("two master keys have the id {id:?}"))),
             None => Ok(ring),
         }
     }
@@ -238,12 +220,7 @@ pub(crate) fn seal(key: &MasterKey, place: &Place<'_>, mut text: Zeroizing<Vec<u
         roomy.extend_from_slice(&text);
         text = roomy;
     }
-    seal_in_place(
-        &cipher(data_key.as_slice())?,
-        *nonce,
-        &place.aad("text", &key.id),
-        &mut text,
-    )?;
+    seal_in_place(&cipher(data_key.as_slice())?, *nonce, &place.aad("text", &key.id), &mut text)?;
     let mut wrapped = Zeroizing::new(Vec::with_capacity(WRAPPED_LEN));
     wrapped.extend_from_slice(data_key.as_slice());
     seal_in_place(&key.key, *wrap_nonce, &place.aad("wrap", &key.id), &mut wrapped)?;
@@ -284,20 +261,12 @@ impl<'a> Parts<'a> {
         let (wrap_nonce, rest) = rest.split_first_chunk()?;
         let (wrapped, rest) = rest.split_at_checked(WRAPPED_LEN)?;
         let (nonce, text) = rest.split_first_chunk()?;
-        Some(Self {
-            key_id: std::str::from_utf8(id).ok()?,
-            wrap_nonce,
-            wrapped,
-            nonce,
-            text,
-        })
+        Some(Self { key_id: std::str::from_utf8(id).ok()?, wrap_nonce, wrapped, nonce, text })
     }
 }
 
 fn cipher(bytes: &[u8]) -> Result<LessSafeKey> {
-    UnboundKey::new(&AES_256_GCM, bytes)
-        .map(LessSafeKey::new)
-        .map_err(|_| broken("rejects a key"))
+    UnboundKey::new(&AES_256_GCM, bytes).map(LessSafeKey::new).map_err(|_| broken("rejects a key"))
 }
 
 fn seal_in_place(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: &[u8], text: &mut Vec<u8>) -> Result<()> {

@@ -98,10 +98,7 @@ impl RedbStore {
             let (result, epoch) = {
                 let mut open = inner.open.write().unwrap_or_else(PoisonError::into_inner);
                 let db = open.db.as_mut().ok_or_else(|| inner.closed())?;
-                (
-                    db.compact().map_err(Fault::from),
-                    inner.epoch.load(Ordering::Acquire),
-                )
+                (db.compact().map_err(Fault::from), inner.epoch.load(Ordering::Acquire))
             };
             result.map_err(|fault| inner.judge(fault, epoch))
         })
@@ -134,10 +131,7 @@ impl RedbStore {
             open.lock = None;
             open.closed = true;
             closed.map_err(|e| {
-                Error::new(
-                    ErrorKind::Internal,
-                    format!("store {} did not close cleanly: {e}", inner.name),
-                )
+                Error::new(ErrorKind::Internal, format!("store {} did not close cleanly: {e}", inner.name))
             })
         })
         .await
@@ -155,11 +149,7 @@ impl RedbStore {
             wrap_limit: settings.wrap_limit,
             keys: settings.keys,
             opener,
-            open: RwLock::new(Open {
-                db: Some(opened.db),
-                lock,
-                closed: false,
-            }),
+            open: RwLock::new(Open { db: Some(opened.db), lock, closed: false }),
             epoch: AtomicU64::new(0),
             failure: Mutex::new(None),
             turn: Arc::default(),
@@ -173,8 +163,7 @@ impl RedbStore {
         &self,
         work: impl FnOnce(&Inner, &ReadTransaction) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        self.blocking(move |inner| inner.with(|db| work(inner, &db.begin_read()?)))
-            .await
+        self.blocking(move |inner| inner.with(|db| work(inner, &db.begin_read()?))).await
     }
 
     /// Runs `work` in a transaction and returns when it is on the disk; nothing of it stays on an error.
@@ -297,10 +286,7 @@ impl Inner {
 
     fn reopen(&self, failure: &mut Option<Failure>) -> Result<()> {
         let opener = self.opener.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                format!("store {} has no file to reopen", self.name),
-            )
+            Error::new(ErrorKind::Config, format!("store {} has no file to reopen", self.name))
         })?;
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         if open.closed {

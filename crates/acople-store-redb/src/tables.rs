@@ -21,10 +21,8 @@ pub(crate) type StateTable = TableDefinition<'static, StateRow, &'static [u8]>;
 pub(crate) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("acople.meta");
 /// Even and odd generations live in two tables and so on different pages: damage to one page leaves
 /// the generation before it.
-pub(crate) const STATES: [StateTable; 2] = [
-    TableDefinition::new("acople.states.even"),
-    TableDefinition::new("acople.states.odd"),
-];
+pub(crate) const STATES: [StateTable; 2] =
+    [TableDefinition::new("acople.states.even"), TableDefinition::new("acople.states.odd")];
 pub(crate) const TOKENS: TableDefinition<'static, TokenRow, &[u8]> = TableDefinition::new("acople.tokens");
 /// The generation that each row of [`TOKENS`] must have: an old row that was pasted back does not.
 pub(crate) const TOKEN_FLOORS: TableDefinition<'static, TokenRow, &[u8]> =
@@ -75,11 +73,7 @@ pub(crate) fn get_meta(
         return Ok(None);
     };
     let record = record::decode(row.value()).filter(|r| r.kind == Kind::Meta && r.key == [name]);
-    let record = record.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the store's own row {name:?} is damaged"),
-        )
-    })?;
+    let record = record
+        .ok_or_else(|| Error::new(ErrorKind::Internal, format!("the store's own row {name:?} is damaged")))?;
     Ok(Some((record.generation, record.payload.to_vec())))
 }

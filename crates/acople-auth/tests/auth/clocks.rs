@@ -32,11 +32,7 @@ async fn auth_10_a_lifetime_may_come_as_text() {
 
 #[tokio::test(start_paused = true)]
 async fn auth_10_a_token_that_is_expired_already_is_renewed_before_use_at_most_once_a_second() {
-    for member in [
-        r#","expires_in":0"#,
-        r#","expires_in":-3600"#,
-        r#","expires_in":"0""#,
-    ] {
+    for member in [r#","expires_in":0"#, r#","expires_in":-3600"#, r#","expires_in":"0""#] {
         let vendor = Vendor::new();
         vendor.change(|rules| (rules.members, rules.delay) = (member.into(), Duration::ZERO));
         let auth = refreshing(&vendor.resources(), "rt-0").build();
@@ -77,9 +73,7 @@ async fn auth_11_a_wall_clock_that_is_wrong_or_steps_changes_nothing_for_the_tok
 async fn a_stored_token_has_the_rest_of_its_lifetime() {
     let vendor = Vendor::new();
     let resources = vendor.resources().with_tokens(Arc::new(MemoryStore::new()));
-    authorization(&refreshing(&resources, "rt-0").build())
-        .await
-        .unwrap();
+    authorization(&refreshing(&resources, "rt-0").build()).await.unwrap();
     vendor.clock.advance(Duration::from_secs(3000));
     let restarted = refreshing(&resources, "rt-0").build();
     assert_eq!(authorization(&restarted).await.unwrap(), "Bearer at-1");

@@ -11,18 +11,12 @@ use crate::private_keys::{TestKey, pem};
 use crate::vendor::{TOKEN_URL, Vendor, app, authorization};
 
 fn form(body: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(body.as_bytes())
-        .into_owned()
-        .collect()
+    url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
 fn client_credentials(vendor: &Vendor, client: OAuthClient) -> OAuth2 {
-    let grant = Grant::ClientCredentials {
-        scope: Some("read write".into()),
-    };
-    OAuth2::builder("example", TOKEN_URL, client, grant, &vendor.resources())
-        .unwrap()
-        .build()
+    let grant = Grant::ClientCredentials { scope: Some("read write".into()) };
+    OAuth2::builder("example", TOKEN_URL, client, grant, &vendor.resources()).unwrap().build()
 }
 
 fn jwt(vendor: &Vendor, key: &str) -> acople_core::Result<OAuth2> {
@@ -32,11 +26,7 @@ fn jwt(vendor: &Vendor, key: &str) -> acople_core::Result<OAuth2> {
         audience: "https://login.example.com".into(),
         private_key_pem: key.into(),
     };
-    let nobody = OAuthClient {
-        id: String::new(),
-        secret: None,
-        style: ClientStyle::Body,
-    };
+    let nobody = OAuthClient { id: String::new(), secret: None, style: ClientStyle::Body };
     Ok(OAuth2::builder("example", TOKEN_URL, nobody, grant, &vendor.resources())?.build())
 }
 
@@ -54,28 +44,14 @@ async fn client_credentials_go_into_the_body_or_into_basic_authorization() {
     assert_eq!(body, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
 
     // Both parts are form-encoded before they are joined: RFC 6749, 2.3.1.
-    let basic = OAuthClient {
-        id: "a:p".into(),
-        secret: Some("s/3".into()),
-        style: ClientStyle::Basic,
-    };
+    let basic = OAuthClient { id: "a:p".into(), secret: Some("s/3".into()), style: ClientStyle::Basic };
     authorization(&client_credentials(&vendor, basic)).await.unwrap();
     let sent = &vendor.token_calls()[1];
     let expected = base64::engine::general_purpose::STANDARD.encode("a%3Ap:s%2F3");
-    assert_eq!(
-        sent.header("authorization"),
-        Some(format!("Basic {expected}").as_str())
-    );
+    assert_eq!(sent.header("authorization"), Some(format!("Basic {expected}").as_str()));
     assert!(sent.request.headers()["authorization"].is_sensitive());
-    assert!(
-        form(&sent.body())
-            .iter()
-            .all(|(name, _)| !name.starts_with("client_"))
-    );
-    assert_eq!(
-        sent.header("content-type"),
-        Some("application/x-www-form-urlencoded")
-    );
+    assert!(form(&sent.body()).iter().all(|(name, _)| !name.starts_with("client_")));
+    assert_eq!(sent.header("content-type"), Some("application/x-www-form-urlencoded"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,25 +62,15 @@ async fn a_grant_without_a_refresh_token_ignores_one_and_is_asked_again_after_fa
     assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-1");
     tokio::time::sleep(Duration::from_secs(3700)).await;
     assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-2");
-    assert!(
-        vendor
-            .token_calls()
-            .iter()
-            .all(|sent| !sent.body().contains("rt-"))
-    );
+    assert!(vendor.token_calls().iter().all(|sent| !sent.body().contains("rt-")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn parameters_scheme_and_the_query_of_the_token_url_are_kept() {
     let vendor = Vendor::new();
-    let grant = Grant::RefreshToken {
-        refresh_token: "rt-0".into(),
-    };
+    let grant = Grant::RefreshToken { refresh_token: "rt-0".into() };
     let url = "https://login.example.com/oauth/token?tenant=7";
-    let public = OAuthClient {
-        secret: None,
-        ..app()
-    };
+    let public = OAuthClient { secret: None, ..app() };
     let auth = OAuth2::builder("example", url, public, grant, &vendor.resources())
         .unwrap()
         .param("account_id", "A1")
@@ -113,10 +79,7 @@ async fn parameters_scheme_and_the_query_of_the_token_url_are_kept() {
     assert_eq!(authorization(&auth).await.unwrap(), "Zoho-oauthtoken at-1");
     let sent = &vendor.token_calls()[0];
     assert_eq!(sent.request.url().as_str(), url);
-    assert_eq!(
-        sent.body(),
-        "grant_type=refresh_token&refresh_token=rt-0&client_id=app&account_id=A1"
-    );
+    assert_eq!(sent.body(), "grant_type=refresh_token&refresh_token=rt-0&client_id=app&account_id=A1");
 }
 
 /// The claims of an assertion whose signature and header are right.
@@ -142,12 +105,7 @@ fn assertion(body: &str) -> String {
 #[tokio::test(start_paused = true)]
 async fn auth_12_an_assertion_is_backdated_and_ends_in_three_minutes() {
     let (vendor, key) = (Vendor::new(), TestKey::new());
-    assert_eq!(
-        authorization(&jwt(&vendor, &key.pkcs8_pem()).unwrap())
-            .await
-            .unwrap(),
-        "Bearer at-1"
-    );
+    assert_eq!(authorization(&jwt(&vendor, &key.pkcs8_pem()).unwrap()).await.unwrap(), "Bearer at-1");
     let claims = verified(&assertion(&vendor.token_calls()[0].body()), &key);
     let now = vendor.clock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let expected = serde_json::json!({
@@ -170,35 +128,25 @@ async fn auth_12_each_token_call_has_an_assertion_of_its_own_time() {
     vendor.clock.advance(later);
     tokio::time::sleep(later).await;
     authorization(&auth).await.unwrap();
-    let iat = |call: usize| {
-        verified(&assertion(&vendor.token_calls()[call].body()), &key)["iat"]
-            .as_u64()
-            .unwrap()
-    };
+    let iat =
+        |call: usize| verified(&assertion(&vendor.token_calls()[call].body()), &key)["iat"].as_u64().unwrap();
     assert_eq!(iat(1) - iat(0), 3700);
 }
 
 #[tokio::test(start_paused = true)]
 async fn auth_11_assertions_follow_the_vendors_clock_after_a_refusal() {
-    for (date, ahead) in [
-        ("Fri, 02 Jan 2026 00:00:00 GMT", 86_400),
-        ("Wed, 31 Dec 2025 00:00:00 GMT", -86_400),
-    ] {
+    for (date, ahead) in
+        [("Fri, 02 Jan 2026 00:00:00 GMT", 86_400), ("Wed, 31 Dec 2025 00:00:00 GMT", -86_400)]
+    {
         let (vendor, key) = (Vendor::new(), TestKey::new());
-        let refused = Reply::json(
-            400,
-            r#"{"error":"invalid_grant","error_description":"assertion is not yet valid"}"#,
-        );
+        let refused =
+            Reply::json(400, r#"{"error":"invalid_grant","error_description":"assertion is not yet valid"}"#);
         vendor.change(|rules| rules.instead = vec![refused.header("date", date)]);
         let auth = jwt(&vendor, &key.pkcs8_pem()).unwrap();
         authorization(&auth).await.unwrap();
         let calls = vendor.token_calls();
         assert_eq!(calls.len(), 2);
-        let iat = |call: usize| {
-            verified(&assertion(&calls[call].body()), &key)["iat"]
-                .as_i64()
-                .unwrap()
-        };
+        let iat = |call: usize| verified(&assertion(&calls[call].body()), &key)["iat"].as_i64().unwrap();
         assert_eq!(iat(1) - iat(0), ahead);
     }
 }

@@ -17,10 +17,7 @@ impl TestKey {
     pub(crate) fn new() -> Self {
         let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap().as_ref().to_vec();
-        Self {
-            pkcs8,
-            public: pair.public_key().as_ref().to_vec(),
-        }
+        Self { pkcs8, public: pair.public_key().as_ref().to_vec() }
     }
 
     pub(crate) fn pkcs8_pem(&self) -> String {

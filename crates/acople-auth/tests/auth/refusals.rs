@@ -12,26 +12,17 @@ use crate::vendor::{TOKEN_URL, Vendor, app, authorization, client, read, refresh
 #[tokio::test(start_paused = true)]
 async fn auth_05_a_finished_grant_is_parked_without_further_token_calls() {
     let vendor = Vendor::new().with(|rules| rules.refresh = "another".into());
-    let auth = refreshing(&vendor.resources(), "rt-0")
-        .seed("worn-out".into())
-        .build();
+    let auth = refreshing(&vendor.resources(), "rt-0").seed("worn-out".into()).build();
     let client = client(&vendor, &auth);
     let error = read(&client, 0).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.code()),
-        (ErrorKind::Reauth, Some("invalid_grant"))
-    );
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Reauth, Some("invalid_grant")));
     for minute in 0..60 {
         let error = read(&client, minute).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Reauth);
         sleep(Duration::from_secs(60)).await;
     }
     assert_eq!(vendor.token_calls().len(), 1);
-    assert_eq!(
-        vendor.resource_calls().len(),
-        1,
-        "a token that is known to be worthless is not sent again"
-    );
+    assert_eq!(vendor.resource_calls().len(), 1, "a token that is known to be worthless is not sent again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,14 +40,7 @@ async fn auth_05_new_credentials_in_the_store_end_the_parking() {
         endpoint: None,
         extra: std::collections::BTreeMap::new(),
     };
-    TokenStore::save(
-        &store,
-        &resources.connection_key("example"),
-        Generation(0),
-        &connected,
-    )
-    .await
-    .unwrap();
+    TokenStore::save(&store, &resources.connection_key("example"), Generation(0), &connected).await.unwrap();
     sleep(Duration::from_secs(60)).await;
     assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-1");
 }
@@ -85,11 +69,7 @@ async fn each_refusal_says_what_the_host_has_to_do() {
         (500, r#"{"error":"invalid_grant"}"#, Reauth),
         (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#, Reauth),
         (400, r#"{"status":"BAD_HUB","error":"access_denied"}"#, Reauth),
-        (
-            400,
-            r#"{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown"}"#,
-            Reauth,
-        ),
+        (400, r#"{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown"}"#, Reauth),
         (400, "", Reauth),
         (401, r#"{"error":"invalid_client"}"#, Config),
         (400, r#"{"error":"unauthorized_client"}"#, Config),
@@ -131,36 +111,18 @@ async fn the_vendors_code_and_words_are_in_the_error() {
 #[tokio::test(start_paused = true)]
 async fn auth_18_answers_that_are_no_token_answers_are_refused_and_never_quoted() {
     use ErrorKind::{Protocol, TooLarge};
-    let huge = format!(
-        r#"{{"access_token":"leaked-1","padding":"{}"}}"#,
-        "x".repeat(5 << 20)
-    );
+    let huge = format!(r#"{{"access_token":"leaked-1","padding":"{}"}}"#, "x".repeat(5 << 20));
     let replies = [
-        (
-            Reply::new(200, "<html>leaked-1</html>").header("content-type", "text/html"),
-            Protocol,
-        ),
+        (Reply::new(200, "<html>leaked-1</html>").header("content-type", "text/html"), Protocol),
         (Reply::json(200, "<html>leaked-1</html>"), Protocol),
         (Reply::json(200, huge), TooLarge),
-        (
-            Reply::json(200, r#"{"access_token":"leaked-1","access_token":"leaked-2"}"#),
-            Protocol,
-        ),
-        (
-            Reply::json(200, r#"{"access_token":"leaked-1","access_token":"leaked-1"}"#),
-            Protocol,
-        ),
+        (Reply::json(200, r#"{"access_token":"leaked-1","access_token":"leaked-2"}"#), Protocol),
+        (Reply::json(200, r#"{"access_token":"leaked-1","access_token":"leaked-1"}"#), Protocol),
         (Reply::json(200, r#"{"access_token":"leaked-1\nX: y"}"#), Protocol),
         (Reply::json(200, r#"{"access_token":["leaked-1"]}"#), Protocol),
         (Reply::json(200, r#""leaked-1""#), Protocol),
-        (
-            Reply::json(302, "leaked-1").header("location", "https://evil.example/leaked-1"),
-            Protocol,
-        ),
-        (
-            Reply::json(307, "leaked-1").header("location", "https://login.example.com/leaked-1"),
-            Protocol,
-        ),
+        (Reply::json(302, "leaked-1").header("location", "https://evil.example/leaked-1"), Protocol),
+        (Reply::json(307, "leaked-1").header("location", "https://login.example.com/leaked-1"), Protocol),
     ];
     for (number, (reply, kind)) in replies.into_iter().enumerate() {
         for rotating in [true, false] {
@@ -171,27 +133,15 @@ async fn auth_18_answers_that_are_no_token_answers_are_refused_and_never_quoted(
                 refreshing(&resources, "rt-0").build()
             } else {
                 let grant = Grant::ClientCredentials { scope: None };
-                OAuth2::builder("example", TOKEN_URL, app(), grant, &resources)
-                    .unwrap()
-                    .build()
+                OAuth2::builder("example", TOKEN_URL, app(), grant, &resources).unwrap().build()
             };
             let error = authorization(&auth).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{number}: {error}");
-            assert!(
-                !format!("{error} {error:?}").contains("leaked"),
-                "{number}: {error:?}"
-            );
+            assert!(!format!("{error} {error:?}").contains("leaked"), "{number}: {error:?}");
             let hosts = vendor.transport.sent();
-            assert!(
-                hosts.iter().all(|s| s.request.url().as_str() == TOKEN_URL),
-                "{number}"
-            );
+            assert!(hosts.iter().all(|s| s.request.url().as_str() == TOKEN_URL), "{number}");
             if rotating {
-                assert_eq!(
-                    hosts.len(),
-                    1,
-                    "{number}: a refresh token is not spent on a second answer"
-                );
+                assert_eq!(hosts.len(), 1, "{number}: a refresh token is not spent on a second answer");
             }
         }
     }
@@ -202,10 +152,7 @@ async fn a_refresh_that_is_refused_after_an_unreadable_answer_says_so() {
     let vendor = Vendor::new();
     vendor.change(|rules| rules.instead = vec![Reply::json(200, "<html>")]);
     let auth = refreshing(&vendor.resources(), "rt-0").build();
-    assert_eq!(
-        authorization(&auth).await.unwrap_err().kind(),
-        ErrorKind::Protocol
-    );
+    assert_eq!(authorization(&auth).await.unwrap_err().kind(), ErrorKind::Protocol);
     vendor.change(|rules| rules.refresh = "rotated unseen".into());
     sleep(Duration::from_secs(60)).await;
     let error = authorization(&auth).await.unwrap_err();
@@ -217,45 +164,19 @@ async fn a_refresh_that_is_refused_after_an_unreadable_answer_says_so() {
 fn what_is_missing_from_the_config_is_named() {
     let vendor = Vendor::new();
     let resources = vendor.resources();
-    let refresh = |token: &str| Grant::RefreshToken {
-        refresh_token: token.into(),
-    };
-    let nobody = OAuthClient {
-        id: String::new(),
-        ..app()
-    };
-    let public = OAuthClient {
-        secret: None,
-        ..app()
-    };
+    let refresh = |token: &str| Grant::RefreshToken { refresh_token: token.into() };
+    let nobody = OAuthClient { id: String::new(), ..app() };
+    let public = OAuthClient { secret: None, ..app() };
     let cases = [
-        (
-            "http://login.example.com/token",
-            app(),
-            refresh("rt"),
-            "token_url",
-        ),
-        (
-            "https://u:p@login.example.com/token",
-            app(),
-            refresh("rt"),
-            "token_url",
-        ),
+        ("http://login.example.com/token", app(), refresh("rt"), "token_url"),
+        ("https://u:p@login.example.com/token", app(), refresh("rt"), "token_url"),
         ("login", app(), refresh("rt"), "token_url"),
         (TOKEN_URL, app(), refresh(""), "refresh_token"),
         (TOKEN_URL, nobody, refresh("rt"), "client_id"),
-        (
-            TOKEN_URL,
-            public,
-            Grant::ClientCredentials { scope: None },
-            "client_secret",
-        ),
+        (TOKEN_URL, public, Grant::ClientCredentials { scope: None }, "client_secret"),
     ];
     for (url, client, grant, field) in cases {
         let error = OAuth2::builder("example", url, client, grant, &resources).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.fields()),
-            (ErrorKind::Config, &[field.to_owned()][..])
-        );
+        assert_eq!((error.kind(), error.fields()), (ErrorKind::Config, &[field.to_owned()][..]));
     }
 }

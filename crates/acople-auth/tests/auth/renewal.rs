@@ -13,9 +13,7 @@ use crate::vendor::{Vendor, authorization, client, read, refreshing};
 #[tokio::test(start_paused = true)]
 async fn auth_01_five_hundred_refusals_cause_one_refresh_and_each_call_is_repeated_once() {
     let vendor = Vendor::new();
-    let auth = refreshing(&vendor.resources(), "rt-0")
-        .seed("worn-out".into())
-        .build();
+    let auth = refreshing(&vendor.resources(), "rt-0").seed("worn-out".into()).build();
     let client = client(&vendor, &auth);
     let mut calls = JoinSet::new();
     for id in 0..500 {
@@ -29,17 +27,10 @@ async fn auth_01_five_hundred_refusals_cause_one_refresh_and_each_call_is_repeat
     let mut by_record: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for sent in vendor.resource_calls() {
         let authorization = sent.header("authorization").unwrap().to_owned();
-        by_record
-            .entry(sent.path_and_query())
-            .or_default()
-            .push(authorization);
+        by_record.entry(sent.path_and_query()).or_default().push(authorization);
     }
     assert_eq!(by_record.len(), 500);
-    assert!(
-        by_record
-            .values()
-            .all(|sent| sent == &["Bearer worn-out", "Bearer at-1"])
-    );
+    assert!(by_record.values().all(|sent| sent == &["Bearer worn-out", "Bearer at-1"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -84,22 +75,14 @@ async fn callers_without_any_token_share_the_first_token_call() {
         let auth = auth.clone();
         calls.spawn(async move { authorization(&auth).await.unwrap() });
     }
-    assert!(
-        calls
-            .join_all()
-            .await
-            .iter()
-            .all(|header| header == "Bearer at-1")
-    );
+    assert!(calls.join_all().await.iter().all(|header| header == "Bearer at-1"));
     assert_eq!(vendor.token_calls().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn auth_03_a_stale_refusal_does_not_refresh() {
     let vendor = Vendor::new();
-    let auth = refreshing(&vendor.resources(), "rt-0")
-        .seed("at-0".into())
-        .build();
+    let auth = refreshing(&vendor.resources(), "rt-0").seed("at-0".into()).build();
     let cx = Context::new();
     let mut request =
         acople_core::Request::new(http::Method::GET, "https://api.example.com".parse().unwrap());
@@ -116,9 +99,7 @@ async fn auth_03_a_stale_refusal_does_not_refresh() {
 #[tokio::test(start_paused = true)]
 async fn auth_04_a_refusal_right_after_a_refresh_ends_the_call() {
     let vendor = Vendor::new();
-    let auth = refreshing(&vendor.resources(), "rt-0")
-        .seed("at-0".into())
-        .build();
+    let auth = refreshing(&vendor.resources(), "rt-0").seed("at-0".into()).build();
     let client = client(&vendor, &auth);
     // The resource accepts no token at all.
     vendor.change(|rules| rules.instead = vec![Reply::json(200, r#"{"access_token":"useless"}"#)]);
@@ -136,10 +117,7 @@ async fn a_caller_that_is_dropped_does_not_take_the_rotated_token_with_it() {
     let resources = vendor.resources().with_tokens(std::sync::Arc::new(store.clone()));
     let auth = refreshing(&resources, "rt-0").build();
     let impatient = tokio::time::timeout(Duration::from_millis(100), authorization(&auth)).await;
-    assert!(
-        impatient.is_err(),
-        "the caller gives up while the token call is on the wire"
-    );
+    assert!(impatient.is_err(), "the caller gives up while the token call is on the wire");
     sleep(Duration::from_secs(1)).await;
 
     let key = resources.connection_key("example");
@@ -155,10 +133,7 @@ async fn a_deadline_in_the_middle_of_a_refresh_ends_the_call_and_not_the_refresh
     let auth = refreshing(&vendor.resources(), "rt-0").build();
     let client = client(&vendor, &auth);
     let call = acople_http::Call::get("read record").path(["records"]);
-    let error = client
-        .send(&Context::new().within(Duration::from_secs(2)), &call)
-        .await
-        .unwrap_err();
+    let error = client.send(&Context::new().within(Duration::from_secs(2)), &call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     sleep(Duration::from_secs(4)).await;
     read(&client, 1).await.unwrap();
@@ -192,19 +167,10 @@ async fn auth_06_a_lost_answer_is_asked_for_once_more_and_then_the_host_is_told_
     let auth = refreshing(&vendor.resources(), "rt-0").build();
     let error = authorization(&auth).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Reauth);
-    assert!(
-        error
-            .message()
-            .contains("the answer to an earlier refresh was lost"),
-        "{error}"
-    );
+    assert!(error.message().contains("the answer to an earlier refresh was lost"), "{error}");
     let calls = vendor.token_calls();
     assert_eq!(calls.len(), 2);
-    assert!(
-        calls
-            .iter()
-            .all(|sent| sent.body().contains("refresh_token=rt-0&"))
-    );
+    assert!(calls.iter().all(|sent| sent.body().contains("refresh_token=rt-0&")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,11 +189,7 @@ async fn auth_06_two_lost_answers_are_reauth_and_the_old_access_token_stays_in_u
     let error = read(&client, 4).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Reauth);
     assert!(error.message().contains("lost"), "{error}");
-    assert_eq!(
-        vendor.token_calls().len(),
-        3,
-        "and no more token calls for a while"
-    );
+    assert_eq!(vendor.token_calls().len(), 3, "and no more token calls for a while");
     // The refresh token was in fact untouched: later the same one is good.
     sleep(Duration::from_secs(300)).await;
     read(&client, 5).await.unwrap();
@@ -241,11 +203,7 @@ async fn auth_06_a_token_endpoint_that_hangs_twice_is_a_lost_answer_too() {
     let begun = Instant::now();
     let error = authorization(&auth).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Reauth);
-    assert_eq!(
-        begun.elapsed(),
-        Duration::from_secs(61),
-        "twice the limit of an answer, and a breath"
-    );
+    assert_eq!(begun.elapsed(), Duration::from_secs(61), "twice the limit of an answer, and a breath");
     assert_eq!(vendor.token_calls().len(), 2);
 }
 
@@ -253,19 +211,12 @@ async fn auth_06_a_token_endpoint_that_hangs_twice_is_a_lost_answer_too() {
 async fn a_failing_token_endpoint_is_transient_asked_again_after_a_pause_and_keeps_the_refresh_token() {
     let vendor = Vendor::new();
     vendor.change(|rules| {
-        rules.instead = vec![
-            Reply::json(500, "{}"),
-            Reply::new(502, "<html>bad gateway</html>"),
-        ];
+        rules.instead = vec![Reply::json(500, "{}"), Reply::new(502, "<html>bad gateway</html>")];
     });
     let auth = refreshing(&vendor.resources(), "rt-0").build();
     let error = authorization(&auth).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transient);
-    assert_eq!(
-        vendor.token_calls().len(),
-        2,
-        "a refresh is asked for once more, not three times"
-    );
+    assert_eq!(vendor.token_calls().len(), 2, "a refresh is asked for once more, not three times");
     let error = authorization(&auth).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
     assert_eq!(vendor.token_calls().len(), 2);
@@ -302,10 +253,7 @@ async fn the_accounts_url_comes_from_the_token_answer() {
     // The seed is good, but nobody knows yet where it is good for.
     read(&client, 1).await.unwrap();
     let calls = vendor.resource_calls();
-    assert_eq!(
-        calls[0].request.url().as_str(),
-        "https://na1.example.com/records/1"
-    );
+    assert_eq!(calls[0].request.url().as_str(), "https://na1.example.com/records/1");
     assert_eq!(calls[0].header("authorization"), Some("Bearer at-1"));
     assert_eq!(auth.kept("token_type").await.unwrap().as_deref(), Some("Bearer"));
     // Without `expires_in` the token is used until it is refused.
@@ -327,10 +275,7 @@ async fn a_seeded_token_goes_to_the_seeded_url() {
         .unwrap()
         .build();
     read(&client(&vendor, &auth), 1).await.unwrap();
-    assert_eq!(
-        vendor.resource_calls()[0].request.url().host_str(),
-        Some("na2.example.com")
-    );
+    assert_eq!(vendor.resource_calls()[0].request.url().host_str(), Some("na2.example.com"));
     assert!(vendor.token_calls().is_empty());
 }
 
@@ -344,9 +289,7 @@ async fn a_bad_account_url_is_a_protocol_error_and_nothing_is_sent_there() {
         r#","instance_url":"na1.example.com""#,
     ] {
         let vendor = Vendor::new().with(|rules| rules.members = member.into());
-        let auth = refreshing(&vendor.resources(), "rt-0")
-            .endpoint_member("instance_url")
-            .build();
+        let auth = refreshing(&vendor.resources(), "rt-0").endpoint_member("instance_url").build();
         let error = read(&client(&vendor, &auth), 1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{member}");
         assert!(vendor.resource_calls().is_empty());

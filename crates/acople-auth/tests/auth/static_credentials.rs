@@ -20,27 +20,15 @@ async fn signed(auth: &StaticAuth) -> Request {
 
 #[tokio::test]
 async fn each_family_puts_its_credentials_where_they_belong() {
-    assert_eq!(
-        authorization(&StaticAuth::bearer(secret())).await.unwrap(),
-        "Bearer k3y-0123456789"
-    );
-    assert_eq!(
-        authorization(&StaticAuth::scheme("Token", secret()))
-            .await
-            .unwrap(),
-        "Token k3y-0123456789"
-    );
+    assert_eq!(authorization(&StaticAuth::bearer(secret())).await.unwrap(), "Bearer k3y-0123456789");
+    assert_eq!(authorization(&StaticAuth::scheme("Token", secret())).await.unwrap(), "Token k3y-0123456789");
     // RFC 7617, section 2.1: "test" and "123£" in UTF-8.
     let basic = StaticAuth::basic("test", &Secret::from("123£"));
     assert_eq!(authorization(&basic).await.unwrap(), "Basic dGVzdDoxMjPCow==");
     let key_as_user = StaticAuth::basic("k3y", &Secret::default());
     assert_eq!(authorization(&key_as_user).await.unwrap(), "Basic azN5Og==");
 
-    let header = signed(&StaticAuth::header(
-        HeaderName::from_static("x-api-key"),
-        secret(),
-    ))
-    .await;
+    let header = signed(&StaticAuth::header(HeaderName::from_static("x-api-key"), secret())).await;
     assert_eq!(header.headers()["x-api-key"], "k3y-0123456789");
     assert!(header.headers()["x-api-key"].is_sensitive());
 }
@@ -65,18 +53,9 @@ async fn signing_again_replaces_what_the_attempt_before_had() {
 async fn a_refused_key_is_not_tried_again() {
     let transport = ScriptedTransport::function(|_, _| Reply::json(401, "{}"));
     let auth = StaticAuth::bearer(secret());
-    assert_eq!(
-        auth.refresh(&Context::new(), AuthStamp(0)).await.unwrap(),
-        Refresh::Unsupported
-    );
-    let client = Client::builder(BASE, Arc::new(transport.clone()))
-        .unwrap()
-        .auth(Arc::new(auth))
-        .build();
-    let error = client
-        .send(&Context::new(), &Call::get("read"))
-        .await
-        .unwrap_err();
+    assert_eq!(auth.refresh(&Context::new(), AuthStamp(0)).await.unwrap(), Refresh::Unsupported);
+    let client = Client::builder(BASE, Arc::new(transport.clone())).unwrap().auth(Arc::new(auth)).build();
+    let error = client.send(&Context::new(), &Call::get("read")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Reauth);
     assert_eq!(transport.sent().len(), 1);
 }

@@ -22,15 +22,8 @@ fn tokens(access: &str, refresh: &str, expires_at: Option<SystemTime>) -> TokenS
 }
 
 async fn stored(store: &dyn TokenStore, resources: &Resources) -> (String, String) {
-    let (tokens, _) = store
-        .load(&resources.connection_key("example"))
-        .await
-        .unwrap()
-        .unwrap();
-    (
-        tokens.access.expose().to_owned(),
-        tokens.refresh.unwrap().expose().to_owned(),
-    )
+    let (tokens, _) = store.load(&resources.connection_key("example")).await.unwrap().unwrap();
+    (tokens.access.expose().to_owned(), tokens.refresh.unwrap().expose().to_owned())
 }
 
 /// A store whose saves take a while, and which notes when they were done.
@@ -109,28 +102,18 @@ async fn after_a_restart_the_stored_tokens_win_over_the_configured_ones() {
 
     let second = refreshing(&resources, "rt-0").seed("at-0".into()).build();
     assert_eq!(authorization(&second).await.unwrap(), "Bearer at-1");
-    assert_eq!(
-        vendor.token_calls().len(),
-        1,
-        "a stored access token that is still good is used"
-    );
+    assert_eq!(vendor.token_calls().len(), 1, "a stored access token that is still good is used");
     vendor.change(|rules| rules.access = "revoked".into());
     read(&client(&vendor, &second), 1).await.unwrap();
     let calls = vendor.token_calls();
-    assert!(
-        calls[1].body().contains("refresh_token=rt-1&"),
-        "{}",
-        calls[1].body()
-    );
+    assert!(calls[1].body().contains("refresh_token=rt-1&"), "{}", calls[1].body());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_refresh_token_in_the_config_wins_over_stored_ones() {
     let vendor = Vendor::new();
     let resources = vendor.resources().with_tokens(Arc::new(MemoryStore::new()));
-    authorization(&refreshing(&resources, "rt-0").build())
-        .await
-        .unwrap();
+    authorization(&refreshing(&resources, "rt-0").build()).await.unwrap();
 
     // The customer connects the account again: the vendor knows the new pair only.
     vendor.change(|rules| rules.refresh = "rt-fresh".into());
@@ -149,14 +132,7 @@ async fn tokens_that_the_host_stored_itself_are_used() {
     let resources = vendor.resources().with_tokens(Arc::new(store.clone()));
     let ended = vendor.clock.now() - Duration::from_secs(1);
     let key = resources.connection_key("example");
-    TokenStore::save(
-        &store,
-        &key,
-        Generation(0),
-        &tokens("at-host", "rt-host", Some(ended)),
-    )
-    .await
-    .unwrap();
+    TokenStore::save(&store, &key, Generation(0), &tokens("at-host", "rt-host", Some(ended))).await.unwrap();
     let auth = refreshing(&resources, "rt-0").build();
     assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-1");
     assert!(vendor.token_calls()[0].body().contains("refresh_token=rt-host&"));
@@ -184,10 +160,7 @@ async fn auth_08_tokens_that_cannot_be_stored_are_used_and_saved_again_with_grow
     let auth = refreshing(&resources, "rt-0").build();
     store.fail_next_saves(3);
     assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-1");
-    assert!(
-        auth.flush().await.is_err(),
-        "the host can learn that tokens would be lost"
-    );
+    assert!(auth.flush().await.is_err(), "the host can learn that tokens would be lost");
     // Failed twice now: the third try is due after two seconds, the fourth four seconds later.
     sleep(Duration::from_secs(1)).await;
     assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-1");
@@ -249,15 +222,10 @@ async fn a_store_that_cannot_be_read_at_the_start_is_an_error_and_no_refresh_tok
         }
     }
     let vendor = Vendor::new();
-    let resources = vendor
-        .resources()
-        .with_tokens(Arc::new(Unreadable(Mutex::new(1))));
+    let resources = vendor.resources().with_tokens(Arc::new(Unreadable(Mutex::new(1))));
     let auth = refreshing(&resources, "rt-0").build();
     let error = authorization(&auth).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.operation()),
-        (ErrorKind::Transient, Some("load the tokens"))
-    );
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Transient, Some("load the tokens")));
     assert!(vendor.token_calls().is_empty());
     sleep(Duration::from_secs(1)).await;
     authorization(&auth).await.unwrap();
@@ -275,11 +243,7 @@ async fn what_another_worker_has_renewed_meanwhile_is_used_instead_of_refreshing
     vendor.change(|rules| rules.access = "revoked".into());
     read(&client(&vendor, &theirs), 1).await.unwrap();
     read(&client(&vendor, &ours), 2).await.unwrap();
-    assert_eq!(
-        vendor.token_calls().len(),
-        2,
-        "one first call, one renewal for both"
-    );
+    assert_eq!(vendor.token_calls().len(), 2, "one first call, one renewal for both");
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,17 +252,11 @@ async fn the_loser_of_a_race_takes_over_what_the_winner_stored() {
     let vendor = Vendor::new().with(|rules| rules.rotates = false);
     let store = Arc::new(MemoryStore::new());
     let resources = vendor.resources().with_tokens(store.clone());
-    let (ours, theirs) = (
-        refreshing(&resources, "rt-0").build(),
-        refreshing(&resources, "rt-0").build(),
-    );
+    let (ours, theirs) = (refreshing(&resources, "rt-0").build(), refreshing(&resources, "rt-0").build());
     let (a, b) = tokio::join!(authorization(&ours), authorization(&theirs));
     assert_eq!(vendor.token_calls().len(), 2);
     let winner = stored(&*store, &resources).await.0;
-    assert_eq!(
-        (a.unwrap(), b.unwrap()),
-        (format!("Bearer {winner}"), format!("Bearer {winner}"))
-    );
+    assert_eq!((a.unwrap(), b.unwrap()), (format!("Bearer {winner}"), format!("Bearer {winner}")));
     assert_eq!(store.saves(), 1);
 }
 
@@ -337,15 +295,7 @@ async fn the_store_gets_tenant_connector_and_connection_and_no_secret_among_the_
     let key = ConnectionKey::new("example", "main").with_tenant("customer-17");
     let (tokens, _) = TokenStore::load(&store, &key).await.unwrap().unwrap();
     assert_eq!(tokens.refresh.as_ref().map(Secret::expose), Some("rt-1"));
-    assert_eq!(
-        tokens.expires_at,
-        Some(vendor.clock.now() + Duration::from_secs(1800))
-    );
+    assert_eq!(tokens.expires_at, Some(vendor.clock.now() + Duration::from_secs(1800)));
     assert_eq!(tokens.extra["hub_id"], "42");
-    assert!(
-        tokens
-            .extra
-            .values()
-            .all(|value| !value.contains("rt-") && !value.contains("at-"))
-    );
+    assert!(tokens.extra.values().all(|value| !value.contains("rt-") && !value.contains("at-")));
 }

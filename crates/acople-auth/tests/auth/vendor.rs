@@ -54,17 +54,9 @@ impl Vendor {
         let shared = rules.clone();
         let transport = ScriptedTransport::function(move |sent, _| {
             let mut rules = shared.lock().unwrap();
-            if sent.request.url().path() == "/oauth/token" {
-                rules.token(sent)
-            } else {
-                rules.resource(sent)
-            }
+            if sent.request.url().path() == "/oauth/token" { rules.token(sent) } else { rules.resource(sent) }
         });
-        Self {
-            rules,
-            transport,
-            clock: FakeClock::new(),
-        }
+        Self { rules, transport, clock: FakeClock::new() }
     }
 
     pub(crate) fn with(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -81,19 +73,11 @@ impl Vendor {
     }
 
     pub(crate) fn token_calls(&self) -> Vec<Sent> {
-        self.transport
-            .sent()
-            .into_iter()
-            .filter(|s| s.request.url().path() == "/oauth/token")
-            .collect()
+        self.transport.sent().into_iter().filter(|s| s.request.url().path() == "/oauth/token").collect()
     }
 
     pub(crate) fn resource_calls(&self) -> Vec<Sent> {
-        self.transport
-            .sent()
-            .into_iter()
-            .filter(|s| s.request.url().path() != "/oauth/token")
-            .collect()
+        self.transport.sent().into_iter().filter(|s| s.request.url().path() != "/oauth/token").collect()
     }
 }
 
@@ -123,53 +107,35 @@ impl Rules {
             return Reply::fail(acople_core::Progress::MaybeSent, acople_core::WireFault::Reset)
                 .after(self.delay);
         }
-        let body = format!(
-            r#"{{"access_token":"{}","token_type":"Bearer"{rotated}{}}}"#,
-            self.access, self.members
-        );
+        let body =
+            format!(r#"{{"access_token":"{}","token_type":"Bearer"{rotated}{}}}"#, self.access, self.members);
         Reply::json(200, body).after(self.delay)
     }
 
     fn resource(&self, sent: &Sent) -> Reply {
         let good = sent.header("authorization") == Some(&format!("Bearer {}", self.access));
-        if good {
-            Reply::json(200, "{}")
-        } else {
-            Reply::json(401, r#"{"message":"expired"}"#)
-        }
+        if good { Reply::json(200, "{}") } else { Reply::json(401, r#"{"message":"expired"}"#) }
     }
 }
 
 /// A provider with a refresh token, not yet built.
 pub(crate) fn refreshing(resources: &Resources, refresh_token: &str) -> OAuth2Builder {
-    let grant = Grant::RefreshToken {
-        refresh_token: refresh_token.into(),
-    };
+    let grant = Grant::RefreshToken { refresh_token: refresh_token.into() };
     OAuth2::builder("example", TOKEN_URL, app(), grant, resources).unwrap()
 }
 
 pub(crate) fn app() -> OAuthClient {
-    OAuthClient {
-        id: "app".into(),
-        secret: Some(Secret::from("app-s3cret")),
-        style: ClientStyle::Body,
-    }
+    OAuthClient { id: "app".into(), secret: Some(Secret::from("app-s3cret")), style: ClientStyle::Body }
 }
 
 /// A client of the vendor's API, signed by `auth`.
 pub(crate) fn client(vendor: &Vendor, auth: &OAuth2) -> Client {
-    Client::with_resources(BASE, &vendor.resources())
-        .unwrap()
-        .auth(Arc::new(auth.clone()))
-        .build()
+    Client::with_resources(BASE, &vendor.resources()).unwrap().auth(Arc::new(auth.clone())).build()
 }
 
 pub(crate) async fn read(client: &Client, id: usize) -> Result<()> {
     client
-        .send(
-            &Context::new(),
-            &Call::get("read record").path(["records", &id.to_string()]),
-        )
+        .send(&Context::new(), &Call::get("read record").path(["records", &id.to_string()]))
         .await
         .map(|_| ())
 }

@@ -21,13 +21,8 @@ impl Cells {
     /// [`Envelope::split`](super::Envelope::split) found in this page; a span that is no JSON value makes a
     /// row of missing values.
     pub fn project(page: &Page, records: &[Span], projection: &Projection) -> Self {
-        let mut cells = Self {
-            page: page.clone(),
-            rows: 0,
-            columns: 0,
-            places: Vec::new(),
-            known: Known::default(),
-        };
+        let mut cells =
+            Self { page: page.clone(), rows: 0, columns: 0, places: Vec::new(), known: Known::default() };
         cells.refill(page, records, projection);
         cells
     }
@@ -44,12 +39,7 @@ impl Cells {
         }
         self.known.reset();
         let trie = projection.trie();
-        let mut walk = Walk {
-            text: page.as_str(),
-            trie,
-            known: &mut self.known,
-            divider: None,
-        };
+        let mut walk = Walk { text: page.as_str(), trie, known: &mut self.known, divider: None };
         for (record, row) in records.iter().zip(self.places.chunks_exact_mut(self.columns)) {
             if walk.root(record.start as usize, row).ok() != Some(record.end as usize) {
                 row.fill(Cell::default());
@@ -83,10 +73,7 @@ impl Cells {
             return None;
         }
         let start = i * self.columns;
-        Some(Row {
-            text: self.page.as_str(),
-            cells: self.places.get(start..start + self.columns)?,
-        })
+        Some(Row { text: self.page.as_str(), cells: self.places.get(start..start + self.columns)? })
     }
 
     /// All rows in the order of the records.
@@ -111,9 +98,7 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     /// The field of a column; [`Value::Missing`] also when there is no such column.
     pub fn get(&self, column: usize) -> Value<'a> {
-        self.cells
-            .get(column)
-            .map_or(Value::Missing, |cell| cell.value(self.text))
+        self.cells.get(column).map_or(Value::Missing, |cell| cell.value(self.text))
     }
 
     /// The number of columns.

@@ -24,11 +24,7 @@ impl Envelope {
     /// Looks for the records at these paths, of which the first that is present counts. The root path means
     /// that the page itself is the array.
     pub fn new(records: &[FieldPath]) -> Self {
-        Self {
-            paths: records.to_vec(),
-            candidates: records.len(),
-            trie: Trie::new(records, records.len()),
-        }
+        Self { paths: records.to_vec(), candidates: records.len(), trie: Trie::new(records, records.len()) }
     }
 
     /// Captures another member, such as the next page's token, wherever it lies: before, behind or inside the
@@ -48,21 +44,13 @@ impl Envelope {
         let mut cells = vec![Cell::default(); self.paths.len()];
         let mut known = Known::default();
         let mut divider = Divider::new(self.candidates);
-        let mut walk = Walk {
-            text,
-            trie: &self.trie,
-            known: &mut known,
-            divider: Some(&mut divider),
-        };
+        let mut walk = Walk { text, trie: &self.trie, known: &mut known, divider: Some(&mut divider) };
         let start = scan::skip_space(text.as_bytes(), 0);
         let end = walk.root(start, &mut cells)?;
         scan::finish(text.as_bytes(), end)?;
 
         let extras = cells.split_off(self.candidates);
-        let found = cells
-            .iter()
-            .zip(&self.paths)
-            .find(|(cell, _)| cell.kind() != Kind::Missing);
+        let found = cells.iter().zip(&self.paths).find(|(cell, _)| cell.kind() != Kind::Missing);
         let records = match found {
             None => return Err(self.missing()),
             Some((cell, path)) => match cell.kind() {
@@ -72,11 +60,7 @@ impl Envelope {
                 }
                 Kind::Array => divide(text, cell.span())?,
                 _ => {
-                    let path = if path.is_root() {
-                        "the root".into()
-                    } else {
-                        path.to_string()
-                    };
+                    let path = if path.is_root() { "the root".into() } else { path.to_string() };
                     return Err(Error::RecordsNotArray { path });
                 }
             },
@@ -85,24 +69,15 @@ impl Envelope {
     }
 
     fn missing(&self) -> Error {
-        let names: Vec<String> = self
-            .paths
-            .iter()
-            .take(self.candidates)
-            .map(FieldPath::to_string)
-            .collect();
-        Error::MissingRecords {
-            path: names.join(", "),
-        }
+        let names: Vec<String> = self.paths.iter().take(self.candidates).map(FieldPath::to_string).collect();
+        Error::MissingRecords { path: names.join(", ") }
     }
 }
 
 impl Split {
     /// The extra member that the call `index` of [`Envelope::with`] asked for, in the page that was split.
     pub fn extra<'p>(&self, page: &'p Page, index: usize) -> Value<'p> {
-        self.extras
-            .get(index)
-            .map_or(Value::Missing, |cell| cell.value(page.as_str()))
+        self.extras.get(index).map_or(Value::Missing, |cell| cell.value(page.as_str()))
     }
 }
 

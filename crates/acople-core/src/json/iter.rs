@@ -8,20 +8,14 @@ use super::{Error, Text, Value};
 ///
 /// The text may be one that was checked before or not: what is wrong in it comes as the last item.
 pub fn members(text: &str) -> Members<'_> {
-    Members {
-        text,
-        state: State::Start,
-    }
+    Members { text, state: State::Start }
 }
 
 /// The elements of an array in the order sent.
 ///
 /// The text may be one that was checked before or not: what is wrong in it comes as the last item.
 pub fn elements(text: &str) -> Elements<'_> {
-    Elements {
-        text,
-        state: State::Start,
-    }
+    Elements { text, state: State::Start }
 }
 
 /// Made by [`members`].
@@ -65,14 +59,8 @@ impl<'a> Members<'a> {
         let start = scan::skip_space(bytes, scan::skip_colon(bytes, key_end)?);
         let (end, kind) = scan::skip_value(bytes, start, 1, &mut Unknown)?;
         self.state = State::Inside(end);
-        let name = Text::new(
-            self.text.get(key..key_end).unwrap_or_default(),
-            spelling == Kind::EscapedText,
-        );
-        Ok(Some((
-            name,
-            Value::new(kind, self.text.get(start..end).unwrap_or_default()),
-        )))
+        let name = Text::new(self.text.get(key..key_end).unwrap_or_default(), spelling == Kind::EscapedText);
+        Ok(Some((name, Value::new(kind, self.text.get(start..end).unwrap_or_default()))))
     }
 }
 
@@ -93,10 +81,7 @@ impl<'a> Elements<'a> {
         };
         let (end, kind) = scan::skip_value(bytes, start, 1, &mut Unknown)?;
         self.state = State::Inside(end);
-        Ok(Some(Value::new(
-            kind,
-            self.text.get(start..end).unwrap_or_default(),
-        )))
+        Ok(Some(Value::new(kind, self.text.get(start..end).unwrap_or_default())))
     }
 }
 

@@ -6,10 +6,7 @@ use super::{Error, FieldPath, Text, Value};
 /// The one value that a text holds, checked throughout.
 pub fn value(text: &str) -> Result<Value<'_>, Error> {
     let found = root(text)?;
-    Ok(Value::new(
-        found.kind,
-        text.get(found.start..found.end).unwrap_or_default(),
-    ))
+    Ok(Value::new(found.kind, text.get(found.start..found.end).unwrap_or_default()))
 }
 
 /// One field of a text that is checked throughout: [`Value::Missing`] when it is not there, the last one
@@ -23,10 +20,7 @@ pub fn get<'a>(text: &'a str, path: &FieldPath) -> Result<Value<'a>, Error> {
             _ => return Ok(Value::Missing),
         };
     }
-    Ok(Value::new(
-        found.kind,
-        text.get(found.start..found.end).unwrap_or_default(),
-    ))
+    Ok(Value::new(found.kind, text.get(found.start..found.end).unwrap_or_default()))
 }
 
 /// Where a value lies in a text of any size.

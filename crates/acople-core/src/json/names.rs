@@ -68,12 +68,7 @@ impl Default for Known {
             node: NOWHERE,
             child: Child::Unwanted,
         };
-        Self {
-            names: vec![start],
-            index: vec![0; MANY],
-            last: 0,
-            expected: 0,
-        }
+        Self { names: vec![start], index: vec![0; MANY], last: 0, expected: 0 }
     }
 }
 
@@ -123,10 +118,7 @@ impl Known {
             return Ok((behind, child(quoted, kind == Kind::EscapedText)));
         };
         let place = self.index.get(name.hash()).copied().unwrap_or_default();
-        let known = self
-            .names
-            .get(usize::from(place))
-            .filter(|known| known.same(&name));
+        let known = self.names.get(usize::from(place)).filter(|known| known.same(&name));
         let (place, child) = if let Some(known) = known {
             (place, known.child)
         } else {
@@ -175,9 +167,7 @@ impl Names for Known {
 impl Name {
     /// The first `len` bytes of a block, unless the name is longer.
     fn new(block: &[u8; LONGEST], len: usize, node: u32) -> Option<Self> {
-        let len = u16::try_from(len)
-            .ok()
-            .filter(|len| usize::from(*len) <= LONGEST)?;
+        let len = u16::try_from(len).ok().filter(|len| usize::from(*len) <= LONGEST)?;
         let mut words = split(block);
         let mut masks = [0; WORDS];
         let starts = (0_u32..).step_by(64);
@@ -186,14 +176,7 @@ impl Name {
             *mask = 1_u64.checked_shl(bits).unwrap_or(0).wrapping_sub(1);
             *word &= *mask;
         }
-        Some(Self {
-            words,
-            masks,
-            len,
-            next: 0,
-            node,
-            child: Child::Unwanted,
-        })
+        Some(Self { words, masks, len, next: 0, node, child: Child::Unwanted })
     }
 
     #[inline]

@@ -21,18 +21,12 @@ impl<'a> Number<'a> {
 
     /// The number, if it is whole (`12`, `12.0`, `1.2e1`) and fits.
     pub fn to_i64(&self) -> Option<i64> {
-        self.digits
-            .parse()
-            .ok()
-            .or_else(|| i64::try_from(self.to_scaled(0)?).ok())
+        self.digits.parse().ok().or_else(|| i64::try_from(self.to_scaled(0)?).ok())
     }
 
     /// The number, if it is whole, not negative and fits.
     pub fn to_u64(&self) -> Option<u64> {
-        self.digits
-            .parse()
-            .ok()
-            .or_else(|| u64::try_from(self.to_scaled(0)?).ok())
+        self.digits.parse().ok().or_else(|| u64::try_from(self.to_scaled(0)?).ok())
     }
 
     /// The nearest floating-point number, which may have lost digits. `None` beyond the range of `f64`.
@@ -62,30 +56,20 @@ impl<'a> Number<'a> {
         }
         let mut magnitude: u128 = 0;
         for digit in digits.take(all - zeros) {
-            magnitude = magnitude
-                .checked_mul(10)?
-                .checked_add(u128::from(digit.checked_sub(b'0')?))?;
+            magnitude = magnitude.checked_mul(10)?.checked_add(u128::from(digit.checked_sub(b'0')?))?;
         }
         let shift = exponent
             .checked_add(i64::try_from(zeros).ok()?)?
             .checked_sub(i64::try_from(fraction.len()).ok()?)?
             .checked_add(i64::from(decimals))?;
         magnitude = magnitude.checked_mul(10_u128.checked_pow(u32::try_from(shift).ok()?)?)?;
-        if negative {
-            0_i128.checked_sub_unsigned(magnitude)
-        } else {
-            0_i128.checked_add_unsigned(magnitude)
-        }
+        if negative { 0_i128.checked_sub_unsigned(magnitude) } else { 0_i128.checked_add_unsigned(magnitude) }
     }
 }
 
 /// An exponent too long for `i64` is out of range in either direction; half the range leaves room to add.
 fn exponent_of(text: &str) -> i64 {
-    text.parse().unwrap_or(if text.starts_with('-') {
-        i64::MIN / 2
-    } else {
-        i64::MAX / 2
-    })
+    text.parse().unwrap_or(if text.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 })
 }
 
 impl fmt::Display for Number<'_> {

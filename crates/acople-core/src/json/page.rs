@@ -26,9 +26,8 @@ pub struct Span {
 impl Page {
     /// Takes the bytes of an answer, strips a UTF-8 byte-order mark and checks the rest, without a copy.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        let text = String::from_utf8(bytes).map_err(|error| Error::InvalidUtf8 {
-            offset: error.utf8_error().valid_up_to(),
-        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| Error::InvalidUtf8 { offset: error.utf8_error().valid_up_to() })?;
         Self::from_string(text)
     }
 
@@ -37,15 +36,8 @@ impl Page {
         if u32::try_from(text.len()).is_err() {
             return Err(Error::TooLarge { len: text.len() });
         }
-        let start = if text.starts_with('\u{feff}') {
-            '\u{feff}'.len_utf8()
-        } else {
-            0
-        };
-        Ok(Self {
-            text: Arc::new(text),
-            start,
-        })
+        let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        Ok(Self { text: Arc::new(text), start })
     }
 
     /// The whole text, without its byte-order mark.
@@ -84,15 +76,11 @@ impl fmt::Debug for Page {
 impl Span {
     /// Positions past `u32::MAX` do not occur: a page refuses to be that long.
     pub(super) fn new(start: usize, end: usize) -> Self {
-        Self {
-            start: position(start),
-            end: position(end),
-        }
+        Self { start: position(start), end: position(end) }
     }
 
     pub(super) fn of(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 

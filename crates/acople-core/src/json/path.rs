@@ -46,9 +46,7 @@ impl FieldPath {
     }
 
     fn dotted(&self) -> bool {
-        self.segments
-            .iter()
-            .all(|segment| !segment.is_empty() && !segment.contains('.'))
+        self.segments.iter().all(|segment| !segment.is_empty() && !segment.contains('.'))
             && !self.segments.first().is_some_and(|first| first.starts_with('/'))
     }
 }
@@ -62,9 +60,7 @@ pub(super) fn array_index(segment: &str) -> Option<u32> {
 
 fn named(segment: &str) -> Result<Box<str>, Error> {
     if segment.is_empty() {
-        return Err(Error::InvalidPath {
-            problem: "empty segment; write such names as a JSON pointer",
-        });
+        return Err(Error::InvalidPath { problem: "empty segment; write such names as a JSON pointer" });
     }
     Ok(segment.into())
 }
@@ -77,9 +73,7 @@ fn unescape(segment: &str) -> Result<Box<str>, Error> {
             Some(("0", rest)) => ('~', rest),
             Some(("1", rest)) => ('/', rest),
             _ => {
-                return Err(Error::InvalidPath {
-                    problem: "`~` is followed by neither 0 nor 1",
-                });
+                return Err(Error::InvalidPath { problem: "`~` is followed by neither 0 nor 1" });
             }
         };
         name.push(escaped);
@@ -91,9 +85,7 @@ fn unescape(segment: &str) -> Result<Box<str>, Error> {
 impl<S: Into<Box<str>>> FromIterator<S> for FieldPath {
     /// Takes each segment as it is, without reading dots or slashes in it.
     fn from_iter<I: IntoIterator<Item = S>>(segments: I) -> Self {
-        Self {
-            segments: segments.into_iter().map(Into::into).collect(),
-        }
+        Self { segments: segments.into_iter().map(Into::into).collect() }
     }
 }
 

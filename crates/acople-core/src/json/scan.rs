@@ -68,10 +68,7 @@ impl From<Fault> for Error {
             Problem::Array => "expected an array",
             Problem::Trailing => "characters after the value",
         };
-        Self::Syntax {
-            offset: fault.offset,
-            problem,
-        }
+        Self::Syntax { offset: fault.offset, problem }
     }
 }
 
@@ -103,39 +100,20 @@ fn skip_long_space(bytes: &[u8], mut at: usize) -> usize {
 /// Nothing but white space may follow the value of a whole text.
 pub(super) fn finish(bytes: &[u8], at: usize) -> Result<(), Fault> {
     let at = skip_space(bytes, at);
-    if at < bytes.len() {
-        fault(Problem::Trailing, bytes, at)
-    } else {
-        Ok(())
-    }
+    if at < bytes.len() { fault(Problem::Trailing, bytes, at) } else { Ok(()) }
 }
 
 /// Enters a container whose bracket is at `at`, and tells the depth inside.
 #[inline]
 pub(super) fn descend(depth: u32, at: usize) -> Result<u32, Fault> {
-    if depth + 1 >= MAX_DEPTH {
-        Err(Fault {
-            problem: Problem::TooDeep,
-            offset: at,
-        })
-    } else {
-        Ok(depth + 1)
-    }
+    if depth + 1 >= MAX_DEPTH { Err(Fault { problem: Problem::TooDeep, offset: at }) } else { Ok(depth + 1) }
 }
 
 /// Finds the bracket with which a whole text must start, and tells the position behind it.
 pub(super) fn open(bytes: &[u8], bracket: u8) -> Result<usize, Fault> {
     let at = skip_space(bytes, 0);
-    let problem = if bracket == b'{' {
-        Problem::Object
-    } else {
-        Problem::Array
-    };
-    if bytes.get(at) == Some(&bracket) {
-        Ok(at + 1)
-    } else {
-        fault(problem, bytes, at)
-    }
+    let problem = if bracket == b'{' { Problem::Object } else { Problem::Array };
+    if bytes.get(at) == Some(&bracket) { Ok(at + 1) } else { fault(problem, bytes, at) }
 }
 
 /// What follows an element or a member.
@@ -151,11 +129,7 @@ pub(super) enum Next {
 #[inline]
 pub(super) fn first_element(bytes: &[u8], at: usize) -> Next {
     let at = skip_space(bytes, at);
-    if bytes.get(at) == Some(&b']') {
-        Next::End(at + 1)
-    } else {
-        Next::Item(at)
-    }
+    if bytes.get(at) == Some(&b']') { Next::End(at + 1) } else { Next::Item(at) }
 }
 
 /// Passes the comma or bracket behind an element.
@@ -168,11 +142,7 @@ pub(super) fn next_element(bytes: &[u8], at: usize) -> Result<Next, Fault> {
 #[inline]
 pub(super) fn first_member(bytes: &[u8], at: usize) -> Next {
     let at = skip_space(bytes, at);
-    if bytes.get(at) == Some(&b'}') {
-        Next::End(at + 1)
-    } else {
-        Next::Item(at)
-    }
+    if bytes.get(at) == Some(&b'}') { Next::End(at + 1) } else { Next::Item(at) }
 }
 
 /// Passes the comma or brace behind a member.
@@ -203,22 +173,14 @@ fn next_spaced_item(bytes: &[u8], at: usize, close: u8, problem: Problem) -> Res
 /// Passes a member's name including its quotes.
 #[inline]
 pub(super) fn skip_key(bytes: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
-    if bytes.get(at) == Some(&b'"') {
-        skip_text(bytes, at + 1)
-    } else {
-        fault(Problem::Key, bytes, at)
-    }
+    if bytes.get(at) == Some(&b'"') { skip_text(bytes, at + 1) } else { fault(Problem::Key, bytes, at) }
 }
 
 /// Passes the colon behind a name, and the white space before it.
 #[inline]
 pub(super) fn skip_colon(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     let at = skip_space(bytes, at);
-    if bytes.get(at) == Some(&b':') {
-        Ok(at + 1)
-    } else {
-        fault(Problem::Colon, bytes, at)
-    }
+    if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { fault(Problem::Colon, bytes, at) }
 }
 
 /// Passes the value that starts at `at`, checking its grammar, with `depth` containers open around it.
@@ -230,11 +192,7 @@ pub(super) fn skip_value(
     names: &mut impl Names,
 ) -> Result<(usize, Kind), Fault> {
     // Most values are texts: that much belongs into the caller's loop.
-    if bytes.get(at) == Some(&b'"') {
-        skip_text(bytes, at + 1)
-    } else {
-        skip_other(bytes, at, depth, names)
-    }
+    if bytes.get(at) == Some(&b'"') { skip_text(bytes, at + 1) } else { skip_other(bytes, at, depth, names) }
 }
 
 #[inline(never)]
@@ -295,11 +253,7 @@ fn skip_container(
         }
         // A value ended here, and perhaps the containers that it was the last part of.
         while depth > outside {
-            let next = if objects & 1 == 1 {
-                next_member(bytes, at)?
-            } else {
-                next_element(bytes, at)?
-            };
+            let next = if objects & 1 == 1 { next_member(bytes, at)? } else { next_element(bytes, at)? };
             match next {
                 Next::Item(item) => {
                     at = item;
@@ -320,11 +274,7 @@ fn skip_container(
 #[inline]
 fn skip_text(bytes: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
     let at = skip_plain(bytes, at);
-    if bytes.get(at) == Some(&b'"') {
-        Ok((at + 1, Kind::Text))
-    } else {
-        skip_escaped_text(bytes, at)
-    }
+    if bytes.get(at) == Some(&b'"') { Ok((at + 1, Kind::Text)) } else { skip_escaped_text(bytes, at) }
 }
 
 #[inline(never)]
@@ -375,10 +325,7 @@ pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
         at += 8;
         rest = tail;
     }
-    at + rest
-        .iter()
-        .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-        .count()
+    at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
 #[inline]
@@ -395,11 +342,7 @@ fn skip_scalar(bytes: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
 #[inline]
 fn skip_word(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
     let end = at + word.len();
-    if bytes.get(at..end) == Some(word) {
-        Ok(end)
-    } else {
-        fault(Problem::Value, bytes, at)
-    }
+    if bytes.get(at..end) == Some(word) { Ok(end) } else { fault(Problem::Value, bytes, at) }
 }
 
 #[inline]
@@ -431,19 +374,12 @@ fn skip_digits(bytes: &[u8], mut at: usize) -> usize {
 #[inline]
 fn skip_some_digits(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     let end = skip_digits(bytes, at);
-    if end == at {
-        fault(Problem::Number, bytes, at)
-    } else {
-        Ok(end)
-    }
+    if end == at { fault(Problem::Number, bytes, at) } else { Ok(end) }
 }
 
 #[cold]
 #[inline(never)]
 fn fault<T>(problem: Problem, bytes: &[u8], at: usize) -> Result<T, Fault> {
     let problem = if at >= bytes.len() { Problem::End } else { problem };
-    Err(Fault {
-        problem,
-        offset: at.min(bytes.len()),
-    })
+    Err(Fault { problem, offset: at.min(bytes.len()) })
 }

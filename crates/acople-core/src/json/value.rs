@@ -69,29 +69,17 @@ impl<'a> Value<'a> {
 
     /// The truth value, if it is one.
     pub fn as_bool(&self) -> Option<bool> {
-        if let Self::Bool(truth) = self {
-            Some(*truth)
-        } else {
-            None
-        }
+        if let Self::Bool(truth) = self { Some(*truth) } else { None }
     }
 
     /// The text, if it is one.
     pub fn as_text(&self) -> Option<Text<'a>> {
-        if let Self::Text(text) = self {
-            Some(*text)
-        } else {
-            None
-        }
+        if let Self::Text(text) = self { Some(*text) } else { None }
     }
 
     /// The number, if it was sent as one; digits in quotes are a text.
     pub fn as_number(&self) -> Option<Number<'a>> {
-        if let Self::Number(number) = self {
-            Some(*number)
-        } else {
-            None
-        }
+        if let Self::Number(number) = self { Some(*number) } else { None }
     }
 
     /// A scalar in words: the decoded text, the digits as sent, `true` or `false`. `None` for `null`,
@@ -108,10 +96,8 @@ impl<'a> Value<'a> {
     pub fn parse<T: Deserialize<'a>>(&self) -> Result<T, Error> {
         let raw = if self.is_missing() { "null" } else { self.raw() };
         // The parser's own message may quote the value.
-        serde_json::from_str(raw).map_err(|error| Error::Mismatch {
-            line: error.line(),
-            column: error.column(),
-        })
+        serde_json::from_str(raw)
+            .map_err(|error| Error::Mismatch { line: error.line(), column: error.column() })
     }
 
     fn name(&self) -> &'static str {

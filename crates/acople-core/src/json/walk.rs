@@ -12,10 +12,7 @@ pub(super) struct Cell {
     kind: Kind,
 }
 
-const _: () = assert!(
-    size_of::<Cell>() <= 12,
-    "a table of cells is as large as the page it points into"
-);
+const _: () = assert!(size_of::<Cell>() <= 12, "a table of cells is as large as the page it points into");
 
 impl Cell {
     pub(super) fn value(self, text: &str) -> Value<'_> {
@@ -55,9 +52,7 @@ struct Node {
 impl Trie {
     /// The first `candidates` paths are those whose arrays a [`Divider`] cuts.
     pub(super) fn new(paths: &[FieldPath], candidates: usize) -> Self {
-        let mut trie = Self {
-            nodes: vec![Node::default()],
-        };
+        let mut trie = Self { nodes: vec![Node::default()] };
         for (cell, path) in (0..).zip(paths) {
             let mut at = 0;
             for segment in path.segments() {
@@ -107,9 +102,7 @@ impl Trie {
             }
             node.children.sort_by(|(a, _), (b, _)| order(a, b));
             let positions = node.children.iter();
-            node.indices = positions
-                .filter_map(|(name, child)| Some((array_index(name)?, *child)))
-                .collect();
+            node.indices = positions.filter_map(|(name, child)| Some((array_index(name)?, *child))).collect();
             node.indices.sort_by_key(|(position, _)| *position);
         }
     }
@@ -129,9 +122,7 @@ impl Node {
         let found = if escaped {
             self.children.iter().find(|(child, _)| name.eq_str(child))
         } else {
-            let found = self
-                .children
-                .binary_search_by(|(child, _)| order(child, name.raw()));
+            let found = self.children.binary_search_by(|(child, _)| order(child, name.raw()));
             found.ok().and_then(|at| self.children.get(at))
         };
         found.map_or(Child::Unwanted, |(_, child)| *child)
@@ -167,10 +158,7 @@ pub(super) struct Divider {
 
 impl Divider {
     pub(super) fn new(candidates: usize) -> Self {
-        Self {
-            candidates: u32::try_from(candidates).unwrap_or(u32::MAX),
-            ..Self::default()
-        }
+        Self { candidates: u32::try_from(candidates).unwrap_or(u32::MAX), ..Self::default() }
     }
 
     /// Whether to collect the elements of the array that starts here.
@@ -203,10 +191,7 @@ impl Walk<'_> {
     }
 
     /// Passes a value, and visits it if a path leads there or further.
-    #[expect(
-        clippy::inline_always,
-        reason = "as a call of its own it adds a quarter to a projection"
-    )]
+    #[expect(clippy::inline_always, reason = "as a call of its own it adds a quarter to a projection")]
     #[inline(always)]
     fn value(&mut self, child: Child, at: usize, depth: u32, cells: &mut [Cell]) -> Result<usize, Fault> {
         if let Child::Node(id) = child {
@@ -216,10 +201,7 @@ impl Walk<'_> {
         if let Child::Cell(cell) = child
             && let Some(place) = cells.get_mut(cell as usize)
         {
-            *place = Cell {
-                span: Span::new(at, end),
-                kind,
-            };
+            *place = Cell { span: Span::new(at, end), kind };
         }
         Ok(end)
     }
@@ -243,14 +225,7 @@ impl Walk<'_> {
             }
             _ => scan::skip_value(bytes, at, depth, self.known)?,
         };
-        fill(
-            cells,
-            &node.cells,
-            Cell {
-                span: Span::new(at, end),
-                kind,
-            },
-        );
+        fill(cells, &node.cells, Cell { span: Span::new(at, end), kind });
         Ok(end)
     }
 
@@ -273,9 +248,7 @@ impl Walk<'_> {
             let key = scan::skip_space(bytes, key);
             let (behind, child) = match self.known.expect(bytes, key, id) {
                 Some(known) => known,
-                None => self
-                    .known
-                    .learn(bytes, key, id, |name, escaped| node.by_name(name, escaped))?,
+                None => self.known.learn(bytes, key, id, |name, escaped| node.by_name(name, escaped))?,
             };
             let end = self.value(child, scan::skip_space(bytes, behind), depth, cells)?;
             next = scan::next_member(bytes, end)?;
@@ -286,10 +259,7 @@ impl Walk<'_> {
         let bytes = self.text.as_bytes();
         let depth = scan::descend(depth, at)?;
         let open = Span::new(at, at).start;
-        let divides = self
-            .divider
-            .as_mut()
-            .is_some_and(|d| d.begin(node.cells.first().copied(), open));
+        let divides = self.divider.as_mut().is_some_and(|d| d.begin(node.cells.first().copied(), open));
         let mut wanted = node.indices.iter().peekable();
         let mut next = scan::first_element(bytes, at + 1);
         let mut index = 0;
@@ -298,9 +268,8 @@ impl Walk<'_> {
                 Next::Item(start) => start,
                 Next::End(end) => break end,
             };
-            let child = wanted
-                .next_if(|(position, _)| *position == index)
-                .map_or(Child::Unwanted, |(_, c)| *c);
+            let child =
+                wanted.next_if(|(position, _)| *position == index).map_or(Child::Unwanted, |(_, c)| *c);
             let start = scan::skip_space(bytes, start);
             let end = self.value(child, start, depth, cells)?;
             if divides && let Some(divider) = &mut self.divider {

@@ -21,9 +21,7 @@ impl Writer {
 
     /// An empty text with room for `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self {
-            text: String::with_capacity(bytes),
-        }
+        Self { text: String::with_capacity(bytes) }
     }
 
     /// Opens an object, as a value.
@@ -72,10 +70,7 @@ impl Writer {
     /// Copies a value that is JSON already, such as [`Value::raw`](super::Value::raw). Empty text, which is
     /// what a missing value has, becomes `null`.
     pub fn raw(&mut self, json: &str) {
-        debug_assert!(
-            json.is_empty() || lookup::value(json).is_ok(),
-            "a raw value is valid JSON"
-        );
+        debug_assert!(json.is_empty() || lookup::value(json).is_ok(), "a raw value is valid JSON");
         self.separate();
         self.text.push_str(if json.is_empty() { "null" } else { json });
     }
@@ -153,9 +148,8 @@ impl std::fmt::Debug for Writer {
 /// Appends a text as JSON: in quotes, with quotes, backslashes and control characters escaped and all else as
 /// it is.
 pub fn write_text(out: &mut String, text: &str) {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.reserve(text.len() + 2);
     out.push('"');
     let mut rest = text;

@@ -57,20 +57,12 @@ fn some_path() -> impl Strategy<Value = FieldPath> {
 
 /// The field as `serde_json` finds it: its tree keeps the last of duplicate members, too.
 fn by_pointer(tree: &serde_json::Value, path: &FieldPath) -> Option<serde_json::Value> {
-    let pointer: String = path
-        .segments()
-        .iter()
-        .flat_map(|segment| ["/", segment])
-        .collect();
+    let pointer: String = path.segments().iter().flat_map(|segment| ["/", segment]).collect();
     tree.pointer(&pointer).cloned()
 }
 
 fn as_tree(value: Value<'_>) -> Option<serde_json::Value> {
-    if value.is_missing() {
-        None
-    } else {
-        Some(serde_json::from_str(value.raw()).unwrap())
-    }
+    if value.is_missing() { None } else { Some(serde_json::from_str(value.raw()).unwrap()) }
 }
 
 #[derive(Deserialize)]

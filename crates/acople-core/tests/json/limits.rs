@@ -51,22 +51,10 @@ fn body_10_numbers_convert_exactly_or_not_at_all() {
     assert_eq!(number("0e999999999999999999999").to_scaled(2), Some(0));
     assert_eq!(number("1e999999999999999999999").to_scaled(2), None);
     assert_eq!(number("1e-999999999999999999999").to_scaled(2), None);
-    assert_eq!(
-        number("170141183460469231731687303715884105727").to_scaled(0),
-        Some(i128::MAX)
-    );
-    assert_eq!(
-        number("-170141183460469231731687303715884105728").to_scaled(0),
-        Some(i128::MIN)
-    );
-    assert_eq!(
-        number("170141183460469231731687303715884105728").to_scaled(0),
-        None
-    );
-    assert_eq!(
-        number("0.000000000000000000000000000000000000001").to_scaled(39),
-        Some(1)
-    );
+    assert_eq!(number("170141183460469231731687303715884105727").to_scaled(0), Some(i128::MAX));
+    assert_eq!(number("-170141183460469231731687303715884105728").to_scaled(0), Some(i128::MIN));
+    assert_eq!(number("170141183460469231731687303715884105728").to_scaled(0), None);
+    assert_eq!(number("0.000000000000000000000000000000000000001").to_scaled(39), Some(1));
 }
 
 proptest! {
@@ -92,42 +80,24 @@ fn body_09_a_million_nested_containers_are_refused_on_a_small_stack() {
         let long: FieldPath = std::iter::repeat_n("a", 1_000).collect();
         let index: FieldPath = std::iter::repeat_n("0", 1_000).collect();
         for open in ["[", r#"{"a":"#, r#"[{"a":"#] {
-            for text in [
-                open.repeat(1_000_000),
-                format!("{}[{}1", r#"{"a":"#, open.repeat(1_000_000)),
-            ] {
+            for text in [open.repeat(1_000_000), format!("{}[{}1", r#"{"a":"#, open.repeat(1_000_000))] {
                 let page = page(&text);
                 assert!(matches!(value(&text), Err(Error::TooDeep { .. })));
                 assert!(matches!(get(&text, &long), Err(Error::TooDeep { .. })));
-                assert!(
-                    members(&text)
-                        .chain([Err(Error::TooDeep { offset: 0 })])
-                        .any(|item| item.is_err())
-                );
+                assert!(members(&text).chain([Err(Error::TooDeep { offset: 0 })]).any(|item| item.is_err()));
                 assert!(elements(&text).any(|item| item.is_err()));
                 for records in [&long, &index, &FieldPath::default()] {
                     let envelope = Envelope::new(std::slice::from_ref(records)).with(long.clone());
                     assert!(matches!(envelope.split(&page), Err(Error::TooDeep { .. })));
                 }
-                let everything = Span {
-                    start: 0,
-                    end: u32::try_from(text.len()).unwrap(),
-                };
-                let cells = Cells::project(
-                    &page,
-                    &[everything],
-                    &Projection::new([long.clone(), index.clone()]),
-                );
+                let everything = Span { start: 0, end: u32::try_from(text.len()).unwrap() };
+                let cells =
+                    Cells::project(&page, &[everything], &Projection::new([long.clone(), index.clone()]));
                 assert!(cells.row(0).unwrap().values().all(|value| value.is_missing()));
             }
         }
     };
-    thread::Builder::new()
-        .stack_size(512 * 1024)
-        .spawn(run)
-        .unwrap()
-        .join()
-        .unwrap();
+    thread::Builder::new().stack_size(512 * 1024).spawn(run).unwrap().join().unwrap();
 }
 
 #[test]
@@ -139,9 +109,7 @@ fn body_09_the_limit_is_the_one_of_serde_json() {
             assert_eq!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), fits);
             assert_eq!(get(&text, &path("a")).is_ok(), fits);
             let wanted = std::iter::repeat_n("a", depth).collect();
-            let walked = Envelope::new(&[FieldPath::default()])
-                .with(wanted)
-                .split(&page(&text));
+            let walked = Envelope::new(&[FieldPath::default()]).with(wanted).split(&page(&text));
             assert_eq!(matches!(walked, Err(Error::TooDeep { .. })), !fits);
         }
     }
@@ -153,35 +121,16 @@ fn body_11_the_last_of_duplicate_members_counts_everywhere() {
     for (at, raw) in [("a.b", "3"), ("a.c", ""), ("x", "2"), ("a", r#"{"b":3}"#)] {
         assert_eq!(get(text, &path(at)).unwrap().raw(), raw);
     }
-    assert_eq!(
-        table(&format!("[{text}]"), &["a.b", "a.c", "x", "a"]),
-        [["3", "", "2", r#"{"b":3}"#]]
-    );
+    assert_eq!(table(&format!("[{text}]"), &["a.b", "a.c", "x", "a"]), [["3", "", "2", r#"{"b":3}"#]]);
     assert_eq!(table(r#"[{"a":{"b":1},"a":7}]"#, &["a", "a.b"]), [["7", ""]]);
-    assert_eq!(
-        table(r#"[{"a":7,"\u0061":{"b":1}}]"#, &["a", "a.b"]),
-        [[r#"{"b":1}"#, "1"]]
-    );
+    assert_eq!(table(r#"[{"a":7,"\u0061":{"b":1}}]"#, &["a", "a.b"]), [[r#"{"b":1}"#, "1"]]);
 
     let twice = page(r#"{"records":[1,2],"next":"a","records":[3],"next":"b"}"#);
-    let split = Envelope::new(&[path("records")])
-        .with(path("next"))
-        .split(&twice)
-        .unwrap();
-    assert_eq!(
-        split
-            .records
-            .iter()
-            .map(|span| twice.text(*span))
-            .collect::<Vec<_>>(),
-        ["3"]
-    );
+    let split = Envelope::new(&[path("records")]).with(path("next")).split(&twice).unwrap();
+    assert_eq!(split.records.iter().map(|span| twice.text(*span)).collect::<Vec<_>>(), ["3"]);
     assert!(split.extra(&twice, 0).as_text().unwrap().eq_str("b"));
     let emptied = page(r#"{"d":{"results":[1]},"d":{}}"#);
-    assert!(matches!(
-        records(&emptied, &["d.results"]),
-        Err(Error::MissingRecords { .. })
-    ));
+    assert!(matches!(records(&emptied, &["d.results"]), Err(Error::MissingRecords { .. })));
 }
 
 #[test]
@@ -214,12 +163,7 @@ fn body_12_a_decomposed_accent_is_another_name() {
 
 #[test]
 fn body_12_half_a_surrogate_pair_passes_through_but_does_not_decode() {
-    for raw in [
-        r#""a\ud800""#,
-        r#""\udc00b""#,
-        r#""\ud800\u0041""#,
-        r#""\ud800\ud800\udc00""#,
-    ] {
+    for raw in [r#""a\ud800""#, r#""\udc00b""#, r#""\ud800\u0041""#, r#""\ud800\ud800\udc00""#] {
         let text = value(raw).unwrap().as_text().unwrap();
         assert_eq!(text.quoted(), raw);
         assert_eq!(text.decode(), Err(Error::UnpairedSurrogate));
@@ -228,11 +172,7 @@ fn body_12_half_a_surrogate_pair_passes_through_but_does_not_decode() {
         writer.raw(text.quoted());
         assert_eq!(writer.as_str(), raw);
     }
-    let counted = value(r#""\ud800\ud83d\ude80""#)
-        .unwrap()
-        .as_text()
-        .unwrap()
-        .decoded_len();
+    let counted = value(r#""\ud800\ud83d\ude80""#).unwrap().as_text().unwrap().decoded_len();
     assert_eq!(counted, 3 + 4);
 }
 

@@ -30,8 +30,5 @@ fn table(text: &str, paths: &[&str]) -> Vec<Vec<String>> {
     let split = Envelope::new(&[FieldPath::default()]).split(&page).unwrap();
     let projection = Projection::new(paths.iter().map(|text| path(text)));
     let cells = Cells::project(&page, &split.records, &projection);
-    cells
-        .rows()
-        .map(|row| row.values().map(|value| value.raw().to_owned()).collect())
-        .collect()
+    cells.rows().map(|row| row.values().map(|value| value.raw().to_owned()).collect()).collect()
 }

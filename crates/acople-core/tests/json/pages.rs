@@ -35,10 +35,7 @@ fn a_span_outside_the_page_or_inside_a_letter_is_empty_text() {
 #[test]
 fn debug_output_shows_no_record_content() {
     let page = page(r#"{"records":[{"secret":"secret","n":4711}],"next":"secret"}"#);
-    let split = Envelope::new(&[path("records")])
-        .with(path("next"))
-        .split(&page)
-        .unwrap();
+    let split = Envelope::new(&[path("records")]).with(path("next")).split(&page).unwrap();
     let projection = Projection::new([path("n"), path("/secret")]);
     let cells = Cells::project(&page, &split.records, &projection);
     let row = cells.row(0).unwrap();
@@ -50,114 +47,55 @@ fn debug_output_shows_no_record_content() {
         members(page.as_str()),
         elements(page.as_str()),
     );
-    assert!(
-        !printed.contains("secret") && !printed.contains("4711"),
-        "{printed}"
-    );
+    assert!(!printed.contains("secret") && !printed.contains("4711"), "{printed}");
 }
 
 #[test]
 fn extras_are_found_before_behind_and_inside_the_records() {
     let page = page(r#"{"next":{"after":"n"},"d":{"results":[{"id":7},{"id":8}],"count":2},"total":2.0}"#);
-    let envelope = [
-        "next.after",
-        "d.count",
-        "total",
-        "gone",
-        "d.results.1.id",
-        "d.results",
-    ]
-    .iter()
-    .fold(Envelope::new(&[path("d.results")]), |envelope, extra| {
-        envelope.with(path(extra))
-    });
+    let envelope = ["next.after", "d.count", "total", "gone", "d.results.1.id", "d.results"]
+        .iter()
+        .fold(Envelope::new(&[path("d.results")]), |envelope, extra| envelope.with(path(extra)));
     let split = envelope.split(&page).unwrap();
     assert_eq!(split.records.len(), 2);
     let extras: Vec<&str> = (0..7).map(|i| split.extra(&page, i).raw()).collect();
-    assert_eq!(
-        extras,
-        [r#""n""#, "2", "2.0", "", "8", r#"[{"id":7},{"id":8}]"#, ""]
-    );
+    assert_eq!(extras, [r#""n""#, "2", "2.0", "", "8", r#"[{"id":7},{"id":8}]"#, ""]);
 }
 
 #[test]
 fn the_first_candidate_that_is_present_wins_wherever_it_lies() {
     let at = ["results", "value", ""];
-    assert_eq!(
-        records(&page(r#"{"value":[1],"results":[2,3]}"#), &at).unwrap(),
-        ["2", "3"]
-    );
-    assert_eq!(
-        records(&page(r#"{"results":[2,3],"value":[1]}"#), &at).unwrap(),
-        ["2", "3"]
-    );
+    assert_eq!(records(&page(r#"{"value":[1],"results":[2,3]}"#), &at).unwrap(), ["2", "3"]);
+    assert_eq!(records(&page(r#"{"results":[2,3],"value":[1]}"#), &at).unwrap(), ["2", "3"]);
     assert_eq!(records(&page(r#"{"value":[1]}"#), &at).unwrap(), ["1"]);
     assert_eq!(records(&page(" [ 1 , {} ] "), &at).unwrap(), ["1", "{}"]);
     // What looked best at the time is gone at the end: the other one is cut after all.
     let replaced = page(r#"{"a":{"list":[1]},"b":[ 2 , 3 ],"a":0}"#);
     assert_eq!(records(&replaced, &["a.list", "b"]).unwrap(), ["2", "3"]);
-    assert_eq!(
-        records(&page(r#"{"a":[[1],[2]]}"#), &["a.1", "a"]).unwrap(),
-        ["2"]
-    );
+    assert_eq!(records(&page(r#"{"a":[[1],[2]]}"#), &["a.1", "a"]).unwrap(), ["2"]);
 }
 
 #[test]
 fn null_is_an_empty_page_and_nothing_is_an_error() {
-    assert!(
-        records(&page(r#"{"records":null}"#), &["records"])
-            .unwrap()
-            .is_empty()
-    );
-    assert!(
-        records(&page(r#"{"records":[]}"#), &["records"])
-            .unwrap()
-            .is_empty()
-    );
+    assert!(records(&page(r#"{"records":null}"#), &["records"]).unwrap().is_empty());
+    assert!(records(&page(r#"{"records":[]}"#), &["records"]).unwrap().is_empty());
     assert_eq!(
         records(&page(r#"{"errors":[]}"#), &["records", "d.results"]),
-        Err(Error::MissingRecords {
-            path: "records, d.results".into()
-        })
+        Err(Error::MissingRecords { path: "records, d.results".into() })
     );
     assert_eq!(
         records(&page(r#"{"records":{}}"#), &["records"]),
-        Err(Error::RecordsNotArray {
-            path: "records".into()
-        })
+        Err(Error::RecordsNotArray { path: "records".into() })
     );
-    assert_eq!(
-        records(&page("{}"), &[""]),
-        Err(Error::RecordsNotArray {
-            path: "the root".into()
-        })
-    );
-    for text in [
-        "",
-        " ",
-        "<html>",
-        r#"{"records":[1]"#,
-        r#"{"records":[1]}}"#,
-        r#"{"records":[1],}"#,
-    ] {
-        assert!(
-            matches!(records(&page(text), &["records"]), Err(Error::Syntax { .. })),
-            "{text}"
-        );
+    assert_eq!(records(&page("{}"), &[""]), Err(Error::RecordsNotArray { path: "the root".into() }));
+    for text in ["", " ", "<html>", r#"{"records":[1]"#, r#"{"records":[1]}}"#, r#"{"records":[1],}"#] {
+        assert!(matches!(records(&page(text), &["records"]), Err(Error::Syntax { .. })), "{text}");
     }
 }
 
 #[test]
 fn a_path_may_be_the_beginning_of_another_or_occur_twice() {
-    let paths = [
-        "properties",
-        "properties.email",
-        "id",
-        "id",
-        "",
-        "tags.1",
-        "properties.email.x",
-    ];
+    let paths = ["properties", "properties.email", "id", "id", "", "tags.1", "properties.email.x"];
     let text = r#"[{"id":1,"properties":{"email":"e"},"tags":[1,"two"]},{"id":2,"properties":null}]"#;
     let first = r#"{"id":1,"properties":{"email":"e"},"tags":[1,"two"]}"#;
     let second = r#"{"id":2,"properties":null}"#;
@@ -196,9 +134,7 @@ fn records_may_be_arrays_or_scalars_and_members_may_come_and_go_in_any_order() {
 
 #[test]
 fn a_page_with_thousands_of_names_is_read_like_any_other() {
-    let names: Vec<String> = (0..3_000)
-        .map(|i| format!("field_{i}_{}", "x".repeat(i % 40)))
-        .collect();
+    let names: Vec<String> = (0..3_000).map(|i| format!("field_{i}_{}", "x".repeat(i % 40))).collect();
     let record = |offset: usize| {
         let mut writer = Writer::new();
         writer.begin_object();
@@ -212,9 +148,8 @@ fn a_page_with_thousands_of_names_is_read_like_any_other() {
     let text = format!("[{},{},{}]", record(0), record(1), record(2));
     let wanted = [0, 1, 511, 512, 513, 1_024, 2_999];
     let paths: Vec<&str> = wanted.iter().map(|i| names[*i].as_str()).collect();
-    let expected: Vec<Vec<String>> = (0..3)
-        .map(|offset| wanted.iter().map(|i| (i + offset).to_string()).collect())
-        .collect();
+    let expected: Vec<Vec<String>> =
+        (0..3).map(|offset| wanted.iter().map(|i| (i + offset).to_string()).collect()).collect();
     assert_eq!(table(&text, &paths), expected);
 }
 
@@ -226,43 +161,21 @@ fn names_that_differ_in_their_last_letter_or_in_space_are_told_apart() {
         let text = format!(
             r#"[{{"{wanted}":1,"{other}":2}},{{"{wanted}":1,"{other}":2}},{{"{wanted}" :3,"{other}":4}},{{"{other}":5,"{wanted}":6}},{{"{name}":7,"{wanted}{wanted}":8}}]"#
         );
-        assert_eq!(
-            table(&text, &[&wanted]),
-            [["1"], ["1"], ["3"], ["6"], [""]],
-            "{length}"
-        );
+        assert_eq!(table(&text, &[&wanted]), [["1"], ["1"], ["3"], ["6"], [""]], "{length}");
         assert_eq!(records(&page(&text), &[""]).unwrap().len(), 5);
         let broken = text.replace(" :3", " 3");
-        assert!(matches!(
-            records(&page(&broken), &[""]),
-            Err(Error::Syntax { .. })
-        ));
+        assert!(matches!(records(&page(&broken), &[""]), Err(Error::Syntax { .. })));
     }
 }
 
 #[test]
 fn spans_that_are_no_records_make_rows_of_missing_values() {
     let page = page(r#"[{"a":"é"},{"a":1}]"#);
-    let spans = [
-        (0, 4),
-        (1, 9),
-        (7, 8),
-        (8, 9),
-        (40, 50),
-        (10, 2),
-        (12, 18),
-        (13, 19),
-        (u32::MAX, u32::MAX),
-    ];
+    let spans = [(0, 4), (1, 9), (7, 8), (8, 9), (40, 50), (10, 2), (12, 18), (13, 19), (u32::MAX, u32::MAX)];
     let spans = spans.map(|(start, end)| Span { start, end });
     let cells = Cells::project(&page, &spans, &Projection::new([path("a"), path("0.a")]));
     assert_eq!(cells.len(), spans.len());
-    assert!(
-        cells
-            .rows()
-            .flat_map(|row| row.values())
-            .all(|value| value.is_missing())
-    );
+    assert!(cells.rows().flat_map(|row| row.values()).all(|value| value.is_missing()));
     assert!(cells.row(spans.len()).is_none());
 }
 
@@ -276,17 +189,10 @@ fn cells_are_refilled_from_the_next_page() {
         &Projection::new([path("a"), path("b")]),
     );
     assert_eq!((cells.len(), cells.columns()), (2, 2));
-    cells.refill(
-        &second,
-        &root.split(&second).unwrap().records,
-        &Projection::new([path("b")]),
-    );
+    cells.refill(&second, &root.split(&second).unwrap().records, &Projection::new([path("b")]));
     assert_eq!((cells.len(), cells.columns(), cells.page()), (1, 1, &second));
     assert_eq!(cells.row(0).unwrap().get(0).raw(), "4");
     assert!(cells.row(0).unwrap().get(1).is_missing());
     cells.refill(&first, &root.split(&first).unwrap().records, &Projection::new([]));
-    assert_eq!(
-        (cells.len(), cells.rows().len(), cells.row(1).unwrap().len()),
-        (2, 2, 0)
-    );
+    assert_eq!((cells.len(), cells.rows().len(), cells.row(1).unwrap().len()), (2, 2, 0));
 }

@@ -17,10 +17,7 @@ fn paths_are_dotted_or_pointers_and_print_canonically() {
         ("a/b.c~1", vec!["a/b", "c~1"], "a/b.c~1"),
     ] {
         let path = path(text);
-        assert_eq!(
-            path.segments().iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
-            segments
-        );
+        assert_eq!(path.segments().iter().map(AsRef::as_ref).collect::<Vec<&str>>(), segments);
         assert_eq!(path.to_string(), printed);
         assert_eq!(path.is_root(), segments.is_empty());
         assert_eq!(serde_json::to_value(&path).unwrap(), printed);
@@ -35,10 +32,7 @@ fn paths_are_dotted_or_pointers_and_print_canonically() {
 #[test]
 fn paths_with_empty_segments_or_unknown_escapes_are_refused() {
     for text in [".", "a..b", "a.", ".a", "/a~", "/a~2", "/~é"] {
-        assert!(
-            matches!(FieldPath::parse(text), Err(Error::InvalidPath { .. })),
-            "{text}"
-        );
+        assert!(matches!(FieldPath::parse(text), Err(Error::InvalidPath { .. })), "{text}");
     }
 }
 
@@ -46,19 +40,10 @@ fn paths_with_empty_segments_or_unknown_escapes_are_refused() {
 fn a_value_keeps_the_spelling_in_which_it_was_sent() {
     let text = r#" {"t":"a\u0041","n":-1.50e+3,"b":true,"z":null,"a":[1, 2],"o":{ }} "#;
     let raws: Vec<&str> = members(text).map(|member| member.unwrap().1.raw()).collect();
-    assert_eq!(
-        raws,
-        [r#""a\u0041""#, "-1.50e+3", "true", "null", "[1, 2]", "{ }"]
-    );
+    assert_eq!(raws, [r#""a\u0041""#, "-1.50e+3", "true", "null", "[1, 2]", "{ }"]);
     assert_eq!(value(text).unwrap().raw(), text.trim());
-    assert_eq!(
-        get(text, &path("t")).unwrap().scalar_text().unwrap().as_deref(),
-        Some("aA")
-    );
-    assert_eq!(
-        get(text, &path("n")).unwrap().scalar_text().unwrap().as_deref(),
-        Some("-1.50e+3")
-    );
+    assert_eq!(get(text, &path("t")).unwrap().scalar_text().unwrap().as_deref(), Some("aA"));
+    assert_eq!(get(text, &path("n")).unwrap().scalar_text().unwrap().as_deref(), Some("-1.50e+3"));
     assert_eq!(get(text, &path("b")).unwrap().as_bool(), Some(true));
     assert_eq!(get(text, &path("z")).unwrap().scalar_text().unwrap(), None);
     assert!(get(text, &path("z")).unwrap().is_null());
@@ -72,25 +57,16 @@ fn a_value_keeps_the_spelling_in_which_it_was_sent() {
 #[test]
 fn iterators_report_what_is_wrong_as_their_last_item() {
     assert_eq!(
-        elements("[1,2]")
-            .map(Result::unwrap)
-            .map(|value| value.raw())
-            .collect::<Vec<_>>(),
+        elements("[1,2]").map(Result::unwrap).map(|value| value.raw()).collect::<Vec<_>>(),
         ["1", "2"]
     );
     for text in ["[1,]", "[1 2]", "[1", "{}", "", "[1] x"] {
         let items: Vec<_> = elements(text).collect();
-        assert!(
-            items.last().unwrap().is_err() && items.iter().rev().skip(1).all(Result::is_ok),
-            "{text}"
-        );
+        assert!(items.last().unwrap().is_err() && items.iter().rev().skip(1).all(Result::is_ok), "{text}");
     }
     for text in [r#"{"a":1,}"#, r#"{"a" 1}"#, r#"{"a":1"#, "[]", "{1:1}", "{} x"] {
         let items: Vec<_> = members(text).collect();
-        assert!(
-            items.last().unwrap().is_err() && items.iter().rev().skip(1).all(Result::is_ok),
-            "{text}"
-        );
+        assert!(items.last().unwrap().is_err() && items.iter().rev().skip(1).all(Result::is_ok), "{text}");
     }
 }
 
@@ -105,11 +81,7 @@ fn parsing_into_a_type_reports_a_mismatch_without_the_content() {
     let account: Account<'_> = value(text).unwrap().parse().unwrap();
     assert_eq!((account.name, account.size), ("Acme", u64::MAX));
     assert_eq!(Value::Missing.parse::<Option<u8>>().unwrap(), None);
-    let error = value(r#"{"name":"Acme","size":"secret"}"#)
-        .unwrap()
-        .parse::<Account<'_>>()
-        .err()
-        .unwrap();
+    let error = value(r#"{"name":"Acme","size":"secret"}"#).unwrap().parse::<Account<'_>>().err().unwrap();
     assert!(matches!(error, Error::Mismatch { .. }));
     assert!(!error.to_string().contains("secret"));
 }
@@ -141,8 +113,5 @@ fn the_writer_sets_commas_and_copies_raw_values() {
     writer.number_text("-0");
     writer.end_array();
     assert_eq!(writer.len(), writer.as_str().len());
-    assert_eq!(
-        writer.into_string(),
-        r#"[{"a\"":"{[:","b":1.10,"gone":null},true,null,[],-0]"#
-    );
+    assert_eq!(writer.into_string(), r#"[{"a\"":"{[:","b":1.10,"gone":null},true,null,[],-0]"#);
 }

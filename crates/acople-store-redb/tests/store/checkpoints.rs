@@ -25,22 +25,11 @@ async fn a_state_is_there_after_reopening() {
     for round in 0..4 {
         let store = RedbStore::open(&path).await.unwrap();
         let loaded = load(&store, &state_key()).await.unwrap();
-        let expected = (round > 0).then(|| {
-            (
-                format!("round {}", round - 1).into_bytes(),
-                Generation(generation),
-            )
-        });
+        let expected =
+            (round > 0).then(|| (format!("round {}", round - 1).into_bytes(), Generation(generation)));
         assert_eq!(loaded, expected);
-        generation = save(
-            &store,
-            &state_key(),
-            generation,
-            format!("round {round}").as_bytes(),
-        )
-        .await
-        .unwrap()
-        .0;
+        generation =
+            save(&store, &state_key(), generation, format!("round {round}").as_bytes()).await.unwrap().0;
     }
     assert_eq!(generation, 4);
 }
@@ -51,10 +40,7 @@ async fn clones_are_the_same_store() {
     let clone = store.clone();
     save(&store, &state_key(), 0, b"one").await.unwrap();
     drop(store);
-    assert_eq!(
-        load(&clone, &state_key()).await.unwrap(),
-        Some((b"one".to_vec(), Generation(1)))
-    );
+    assert_eq!(load(&clone, &state_key()).await.unwrap(), Some((b"one".to_vec(), Generation(1))));
 }
 
 #[tokio::test]
@@ -64,10 +50,7 @@ async fn a_state_above_the_limit_is_refused_and_the_one_before_stays() {
     let refused = save(&store, &state_key(), 1, b"0123456789x").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
     assert!(refused.message().contains("11 bytes"), "{refused}");
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        Some((b"0123456789".to_vec(), Generation(1)))
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), Some((b"0123456789".to_vec(), Generation(1))));
 }
 
 #[tokio::test]
@@ -76,10 +59,7 @@ async fn a_state_as_large_as_the_default_limit_comes_back() {
     let large: Vec<u8> = (0..1_u32 << 20).map(|n| u8::try_from(n % 251).unwrap()).collect();
     save(&store, &state_key(), 0, &large).await.unwrap();
     assert_eq!(load(&store, &state_key()).await.unwrap().unwrap().0, large);
-    assert_eq!(
-        kind(save(&store, &state_key(), 1, &vec![0; (1 << 20) + 1]).await),
-        ErrorKind::TooLarge
-    );
+    assert_eq!(kind(save(&store, &state_key(), 1, &vec![0; (1 << 20) + 1]).await), ErrorKind::TooLarge);
 }
 
 #[tokio::test]
@@ -97,33 +77,18 @@ async fn state_09_a_late_commit_after_a_reset_is_fenced_also_after_reopening() {
     let path = folder.path().join("store");
     let other = StateKey::new("nightly", "companies");
     let store = RedbStore::open(&path).await.unwrap();
-    let generation = save(&store, &state_key(), 0, b"before the reset")
-        .await
-        .unwrap()
-        .0;
+    let generation = save(&store, &state_key(), 0, b"before the reset").await.unwrap().0;
     save(&store, &other, 0, b"runs on").await.unwrap();
     remove(&store, &state_key()).await.unwrap();
     drop(store);
 
     let store = RedbStore::open(&path).await.unwrap();
     assert_eq!(load(&store, &state_key()).await.unwrap(), None);
-    assert_eq!(
-        kind(save(&store, &state_key(), generation, b"late").await),
-        ErrorKind::Fenced
-    );
+    assert_eq!(kind(save(&store, &state_key(), generation, b"late").await), ErrorKind::Fenced);
     let fresh = save(&store, &state_key(), 0, b"after the reset").await.unwrap();
-    assert!(
-        fresh.0 > generation + 1,
-        "the removal has a generation of its own"
-    );
-    assert_eq!(
-        kind(save(&store, &state_key(), generation, b"late").await),
-        ErrorKind::Fenced
-    );
-    assert_eq!(
-        load(&store, &other).await.unwrap(),
-        Some((b"runs on".to_vec(), Generation(1)))
-    );
+    assert!(fresh.0 > generation + 1, "the removal has a generation of its own");
+    assert_eq!(kind(save(&store, &state_key(), generation, b"late").await), ErrorKind::Fenced);
+    assert_eq!(load(&store, &other).await.unwrap(), Some((b"runs on".to_vec(), Generation(1))));
 }
 
 #[tokio::test]
@@ -146,10 +111,7 @@ async fn a_closed_store_says_so_and_its_file_can_be_opened_at_once() {
     store.close().await.unwrap();
     store.close().await.unwrap();
     let again = RedbStore::open(&path).await.unwrap();
-    assert_eq!(
-        load(&again, &state_key()).await.unwrap(),
-        Some((b"x".to_vec(), Generation(1)))
-    );
+    assert_eq!(load(&again, &state_key()).await.unwrap(), Some((b"x".to_vec(), Generation(1))));
     for refused in [
         load(&store, &state_key()).await.unwrap_err(),
         save(&store, &state_key(), 1, b"y").await.unwrap_err(),
@@ -167,29 +129,17 @@ async fn compacting_shrinks_the_file_and_keeps_what_is_in_it() {
     let path = folder.path().join("store");
     let store = RedbStore::open(&path).await.unwrap();
     for n in 0..20 {
-        save(
-            &store,
-            &StateKey::new("large", n.to_string()),
-            0,
-            &vec![7; 100_000],
-        )
-        .await
-        .unwrap();
+        save(&store, &StateKey::new("large", n.to_string()), 0, &vec![7; 100_000]).await.unwrap();
     }
     save(&store, &state_key(), 0, b"small").await.unwrap();
     for n in 0..20 {
-        remove(&store, &StateKey::new("large", n.to_string()))
-            .await
-            .unwrap();
+        remove(&store, &StateKey::new("large", n.to_string())).await.unwrap();
     }
     let before = std::fs::metadata(&path).unwrap().len();
     assert!(store.compact().await.unwrap());
     let after = std::fs::metadata(&path).unwrap().len();
     assert!(after * 4 < before, "{before} bytes became {after}");
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        Some((b"small".to_vec(), Generation(1)))
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), Some((b"small".to_vec(), Generation(1))));
     assert_eq!(store.keys(None).await.unwrap(), [state_key()]);
 }
 

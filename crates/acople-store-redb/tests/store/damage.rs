@@ -17,29 +17,12 @@ use crate::{state_key, tokens};
 
 /// A store with two generations of a state, another state, tokens and a refused record.
 async fn write_store(path: &Path) -> Vec<u8> {
-    let store = RedbStore::builder()
-        .master_key(key("k"))
-        .open(path)
-        .await
-        .unwrap();
-    save(
-        &store,
-        &StateKey::new("nightly", "companies"),
-        0,
-        b"the other state",
-    )
-    .await
-    .unwrap();
-    save(&store, &state_key(), 0, b"state of generation 1")
-        .await
-        .unwrap();
-    save_tokens(&store, &connection(), 0, &tokens("access", "refresh"))
-        .await
-        .unwrap();
+    let store = RedbStore::builder().master_key(key("k")).open(path).await.unwrap();
+    save(&store, &StateKey::new("nightly", "companies"), 0, b"the other state").await.unwrap();
+    save(&store, &state_key(), 0, b"state of generation 1").await.unwrap();
+    save_tokens(&store, &connection(), 0, &tokens("access", "refresh")).await.unwrap();
     store.put(&[quarantined("nightly", "id-1", "{}")]).await.unwrap();
-    save(&store, &state_key(), 1, b"state of generation 2")
-        .await
-        .unwrap();
+    save(&store, &state_key(), 1, b"state of generation 2").await.unwrap();
     store.close().await.unwrap();
     fs::read(path).unwrap()
 }
@@ -53,10 +36,7 @@ async fn check_bytes(path: &Path, bytes: &[u8], what: &str) -> bool {
     match load(&store, &state_key()).await {
         Ok(Some((state, Generation(1)))) => {
             assert_eq!(state, b"state of generation 1", "{what}");
-            assert!(
-                store.damage().recovered_from.is_some(),
-                "{what}: went back in silence"
-            );
+            assert!(store.damage().recovered_from.is_some(), "{what}: went back in silence");
         }
         Ok(Some((state, Generation(2)))) => assert_eq!(state, b"state of generation 2", "{what}"),
         Ok(other) => panic!("{what}: a damaged store answered {other:?}"),
@@ -64,10 +44,7 @@ async fn check_bytes(path: &Path, bytes: &[u8], what: &str) -> bool {
     }
     match load_access(&store, &connection()).await {
         Ok(Some(loaded)) => assert_eq!(loaded, ("access".to_owned(), 1), "{what}"),
-        Ok(None) => assert!(
-            store.damage().recovered_from.is_some(),
-            "{what}: tokens vanished in silence"
-        ),
+        Ok(None) => assert!(store.damage().recovered_from.is_some(), "{what}: tokens vanished in silence"),
         Err(error) => assert_eq!(error.kind(), ErrorKind::Internal, "{what}: {error}"),
     }
     for record in store.list(None, None, 10).await.unwrap_or_default() {
@@ -112,19 +89,14 @@ async fn state_05_a_flipped_byte_of_a_record_never_makes_a_state_vanish_or_chang
     let path = store_path(&folder);
     let good = write_store(&path).await;
     let text = b"state of generation 2";
-    let copies: Vec<usize> = (0..good.len())
-        .filter(|at| good[*at..].starts_with(text))
-        .collect();
+    let copies: Vec<usize> = (0..good.len()).filter(|at| good[*at..].starts_with(text)).collect();
     // From within the record's key to within its checksum, in the live page and in old ones.
     for distance in 0..50 {
         let mut bytes = good.clone();
         for at in &copies {
             bytes[at + distance - 20] ^= 0xff;
         }
-        assert!(
-            check_bytes(&path, &bytes, &format!("{distance}")).await,
-            "{distance} was not missed"
-        );
+        assert!(check_bytes(&path, &bytes, &format!("{distance}")).await, "{distance} was not missed");
     }
 }
 
@@ -153,11 +125,9 @@ async fn state_05_a_cut_or_overwritten_file_never_makes_a_state_vanish_or_change
 #[tokio::test]
 async fn state_05_a_file_without_content_is_an_error_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in [
-        ("empty", Vec::new()),
-        ("zeros", vec![0; 80_000]),
-        ("text", b"{\"not\": \"a store\"}".to_vec()),
-    ] {
+    for (name, bytes) in
+        [("empty", Vec::new()), ("zeros", vec![0; 80_000]), ("text", b"{\"not\": \"a store\"}".to_vec())]
+    {
         let path = folder.path().join(name);
         fs::write(&path, &bytes).unwrap();
         let error = RedbStore::open(&path).await.unwrap_err();
@@ -178,29 +148,18 @@ async fn state_05_a_destroyed_newest_state_leaves_the_one_before_and_a_report() 
     let open = || RedbStore::builder().master_key(key("k")).open(&path);
     let store = open().await.unwrap();
     let kept = store.damage().recovered_from.expect("the damage is reported");
-    assert_eq!(
-        fs::read(&kept).unwrap().len(),
-        bytes.len(),
-        "the damaged original is kept"
-    );
+    assert_eq!(fs::read(&kept).unwrap().len(), bytes.len(), "the damaged original is kept");
     assert_eq!(
         load(&store, &state_key()).await.unwrap(),
         Some((b"state of generation 1".to_vec(), Generation(1)))
     );
-    assert_eq!(
-        load_access(&store, &connection()).await.unwrap(),
-        Some(("access".to_owned(), 1))
-    );
+    assert_eq!(load_access(&store, &connection()).await.unwrap(), Some(("access".to_owned(), 1)));
     assert_eq!(store.list(Some("nightly"), None, 10).await.unwrap().len(), 1);
     save(&store, &state_key(), 1, b"goes on").await.unwrap();
     drop(store);
 
     let store = open().await.unwrap();
-    assert_eq!(
-        store.damage().recovered_from,
-        Some(kept),
-        "the report stays until it is answered"
-    );
+    assert_eq!(store.damage().recovered_from, Some(kept), "the report stays until it is answered");
     store.accept_losses().await.unwrap();
     assert_eq!(store.damage().recovered_from, None);
     drop(store);
@@ -217,26 +176,14 @@ async fn state_05_a_lost_state_is_an_error_until_it_is_reset_or_the_losses_are_a
     wipe(&mut bytes, b"the other state");
     fs::write(&path, &bytes).unwrap();
 
-    let store = RedbStore::builder()
-        .master_key(key("k"))
-        .open(&path)
-        .await
-        .unwrap();
+    let store = RedbStore::builder().master_key(key("k")).open(&path).await.unwrap();
     let other = StateKey::new("nightly", "companies");
     let error = load(&store, &state_key()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert!(error.message().contains("may have been lost"), "{error}");
     remove(&store, &state_key()).await.unwrap();
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        None,
-        "the explicit reset"
-    );
-    assert_eq!(
-        kind(load(&store, &other).await),
-        ErrorKind::Internal,
-        "of this one state"
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), None, "the explicit reset");
+    assert_eq!(kind(load(&store, &other).await), ErrorKind::Internal, "of this one state");
     store.accept_losses().await.unwrap();
     assert_eq!(load(&store, &other).await.unwrap(), None);
     save(&store, &state_key(), 0, b"starts over").await.unwrap();
@@ -250,22 +197,11 @@ async fn state_05_lost_tokens_are_an_error_until_they_are_removed() {
     // The sealed tokens begin with the version and the length and name of the master key.
     wipe(&mut bytes, b"\x01\x01k");
     fs::write(&path, &bytes).unwrap();
-    let store = RedbStore::builder()
-        .master_key(key("k"))
-        .open(&path)
-        .await
-        .unwrap();
-    assert_eq!(
-        kind(load_access(&store, &connection()).await),
-        ErrorKind::Internal
-    );
-    acople_core::TokenStore::remove(&store, &connection())
-        .await
-        .unwrap();
+    let store = RedbStore::builder().master_key(key("k")).open(&path).await.unwrap();
+    assert_eq!(kind(load_access(&store, &connection()).await), ErrorKind::Internal);
+    acople_core::TokenStore::remove(&store, &connection()).await.unwrap();
     assert_eq!(load_access(&store, &connection()).await.unwrap(), None);
-    save_tokens(&store, &connection(), 0, &tokens("connected again", "r"))
-        .await
-        .unwrap();
+    save_tokens(&store, &connection(), 0, &tokens("connected again", "r")).await.unwrap();
 }
 
 #[tokio::test]
@@ -278,11 +214,7 @@ async fn state_05_each_damaged_original_is_kept() {
         let mut bytes = write_store(&path).await;
         wipe(&mut bytes, b"state of generation 2");
         fs::write(&path, &bytes).unwrap();
-        let store = RedbStore::builder()
-            .master_key(key("k"))
-            .open(&path)
-            .await
-            .unwrap();
+        let store = RedbStore::builder().master_key(key("k")).open(&path).await.unwrap();
         kept.push(store.damage().recovered_from.unwrap());
     }
     kept.dedup();
@@ -295,36 +227,21 @@ async fn state_05_a_removed_state_stays_removed_when_the_file_is_rebuilt() {
     let folder = tempfile::tempdir().unwrap();
     let path = store_path(&folder);
     let store = RedbStore::open(&path).await.unwrap();
-    save(
-        &store,
-        &StateKey::new("nightly", "companies"),
-        0,
-        b"to be destroyed",
-    )
-    .await
-    .unwrap();
+    save(&store, &StateKey::new("nightly", "companies"), 0, b"to be destroyed").await.unwrap();
     // Long enough for pages of its own, which are freed and not overwritten.
-    save(&store, &state_key(), 0, &b"to be removed ".repeat(5_000))
-        .await
-        .unwrap();
+    save(&store, &state_key(), 0, &b"to be removed ".repeat(5_000)).await.unwrap();
     remove(&store, &state_key()).await.unwrap();
     // As a crash would leave it: closing may cut off free pages.
     let mut bytes = fs::read(&path).unwrap();
     store.close().await.unwrap();
-    assert!(
-        contains(&bytes, "to be removed"),
-        "old pages still hold it: the point of this test"
-    );
+    assert!(contains(&bytes, "to be removed"), "old pages still hold it: the point of this test");
     wipe(&mut bytes, b"to be destroyed");
     fs::write(&path, &bytes).unwrap();
 
     let store = RedbStore::open(&path).await.unwrap();
     assert!(store.damage().recovered_from.is_some());
     assert_eq!(load(&store, &state_key()).await.unwrap(), None);
-    assert_eq!(
-        kind(save(&store, &state_key(), 1, b"late").await),
-        ErrorKind::Fenced
-    );
+    assert_eq!(kind(save(&store, &state_key(), 1, b"late").await), ErrorKind::Fenced);
 }
 
 #[tokio::test]
@@ -345,10 +262,7 @@ async fn a_damaged_copy_of_a_state_is_replaced_by_the_other_one_and_counted() {
     damage_row(&disk, store, raw::EVEN).await;
 
     let store = disk.open(RedbStore::builder()).await.unwrap();
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        Some((b"one".to_vec(), Generation(1)))
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), Some((b"one".to_vec(), Generation(1))));
     assert_eq!(store.damage().fallbacks, 1);
     assert_eq!(store.keys(None).await.unwrap(), [state_key()]);
 
@@ -359,19 +273,9 @@ async fn a_damaged_copy_of_a_state_is_replaced_by_the_other_one_and_counted() {
         "a writer of the lost one"
     );
     let reported = store.damage().fallbacks;
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        Some((b"goes on".to_vec(), next))
-    );
-    assert_eq!(
-        store.damage().fallbacks,
-        reported,
-        "the damaged copy was overwritten"
-    );
-    assert_eq!(
-        kind(save(&store, &state_key(), 1, b"stale").await),
-        ErrorKind::Fenced
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), Some((b"goes on".to_vec(), next)));
+    assert_eq!(store.damage().fallbacks, reported, "the damaged copy was overwritten");
+    assert_eq!(kind(save(&store, &state_key(), 1, b"stale").await), ErrorKind::Fenced);
 }
 
 #[tokio::test]
@@ -380,10 +284,7 @@ async fn a_damaged_older_copy_does_not_hide_the_newest_state() {
     let store = two_generations(&disk).await;
     damage_row(&disk, store, raw::ODD).await;
     let store = disk.open(RedbStore::builder()).await.unwrap();
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        Some((b"two".to_vec(), Generation(2)))
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), Some((b"two".to_vec(), Generation(2))));
     assert_eq!(store.damage().fallbacks, 1);
     save(&store, &state_key(), 2, b"three").await.unwrap();
     assert_eq!(load(&store, &state_key()).await.unwrap().unwrap().0, b"three");
@@ -408,17 +309,10 @@ async fn a_state_with_both_copies_damaged_is_an_error_that_a_reset_ends() {
             assert!(error.message().contains(part), "{error} lacks {part:?}");
         }
     }
-    assert_eq!(
-        store.keys(None).await.unwrap(),
-        [state_key()],
-        "it is listed, so that it can be found"
-    );
+    assert_eq!(store.keys(None).await.unwrap(), [state_key()], "it is listed, so that it can be found");
     remove(&store, &state_key()).await.unwrap();
     assert_eq!(load(&store, &state_key()).await.unwrap(), None);
-    assert_eq!(
-        kind(save(&store, &state_key(), 2, b"late").await),
-        ErrorKind::Fenced
-    );
+    assert_eq!(kind(save(&store, &state_key(), 2, b"late").await), ErrorKind::Fenced);
     save(&store, &state_key(), 0, b"fresh").await.unwrap();
 }
 
@@ -426,25 +320,15 @@ async fn a_state_with_both_copies_damaged_is_an_error_that_a_reset_ends() {
 async fn a_state_under_the_key_of_another_is_damage() {
     let disk = Disk::default();
     let store = two_generations(&disk).await;
-    save(&store, &StateKey::new("nightly", "companies"), 0, b"other")
-        .await
-        .unwrap();
+    save(&store, &StateKey::new("nightly", "companies"), 0, b"other").await.unwrap();
     store.close().await.unwrap();
     {
         let db = disk.raw();
         let other = raw::get(&db, raw::ODD, ("nightly", "", "companies", ""));
-        raw::set(
-            &db,
-            raw::EVEN,
-            ("nightly", "", "contacts", ""),
-            &raw::at_generation(&other, 9),
-        );
+        raw::set(&db, raw::EVEN, ("nightly", "", "contacts", ""), &raw::at_generation(&other, 9));
     }
     let store = disk.open(RedbStore::builder()).await.unwrap();
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        Some((b"one".to_vec(), Generation(1)))
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), Some((b"one".to_vec(), Generation(1))));
     assert_eq!(store.damage().fallbacks, 1);
 }
 
@@ -505,19 +389,11 @@ proptest! {
 /// Whatever is in the rows, it can be removed.
 async fn remove_all(store: &RedbStore) {
     remove(store, &state_key()).await.unwrap();
-    acople_core::TokenStore::remove(store, &connection())
-        .await
-        .unwrap();
+    acople_core::TokenStore::remove(store, &connection()).await.unwrap();
     QuarantineStore::remove(store, &["id".to_owned()]).await.unwrap();
     assert_eq!(load(store, &state_key()).await.unwrap(), None);
     assert_eq!(load_access(store, &connection()).await.unwrap(), None);
-    assert_eq!(
-        (
-            store.count(None).await.unwrap(),
-            store.count(Some("nightly")).await.unwrap()
-        ),
-        (0, 0)
-    );
+    assert_eq!((store.count(None).await.unwrap(), store.count(Some("nightly")).await.unwrap()), (0, 0));
 }
 
 async fn two_generations(disk: &Disk) -> RedbStore {
@@ -559,8 +435,5 @@ fn wipe(bytes: &mut [u8], text: &[u8]) {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(work)
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }

@@ -71,19 +71,12 @@ impl Disk {
                 (1, Change::Write(offset, data)) => {
                     let sectors = data.len().div_ceil(512) as u64;
                     let torn = usize::try_from(random.below(sectors + 1)).unwrap() * 512;
-                    apply(
-                        &mut kept,
-                        &Change::Write(*offset, data[..torn.min(data.len())].to_vec()),
-                    );
+                    apply(&mut kept, &Change::Write(*offset, data[..torn.min(data.len())].to_vec()));
                 }
                 (_, change) => apply(&mut kept, change),
             }
         }
-        Disk(Arc::new(Mutex::new(Content {
-            seen: kept.clone(),
-            synced: kept,
-            ..Content::default()
-        })))
+        Disk(Arc::new(Mutex::new(Content { seen: kept.clone(), synced: kept, ..Content::default() })))
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
@@ -128,8 +121,7 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.content()
-            .change(Change::Length(usize::try_from(len).unwrap()))
+        self.content().change(Change::Length(usize::try_from(len).unwrap()))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -145,8 +137,7 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.content()
-            .change(Change::Write(usize::try_from(offset).unwrap(), data.to_vec()))
+        self.content().change(Change::Write(usize::try_from(offset).unwrap(), data.to_vec()))
     }
 }
 

@@ -13,14 +13,9 @@ async fn state_07_after_a_failed_sync_the_store_refuses_work_until_it_is_reopene
     save(&store, &state_key(), 0, b"acknowledged").await.unwrap();
 
     disk.set_sync_fails(true);
-    let error = save(&store, &state_key(), 1, b"not acknowledged")
-        .await
-        .unwrap_err();
+    let error = save(&store, &state_key(), 1, b"not acknowledged").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
-    assert!(
-        error.message().contains("test disk") && error.message().contains("sync failed"),
-        "{error}"
-    );
+    assert!(error.message().contains("test disk") && error.message().contains("sync failed"), "{error}");
 
     // A disk that syncs again proves nothing about what it dropped.
     disk.set_sync_fails(false);
@@ -37,9 +32,7 @@ async fn state_07_after_a_failed_sync_the_store_refuses_work_until_it_is_reopene
     store.reopen().await.unwrap();
     let (state, generation) = load(&store, &state_key()).await.unwrap().unwrap();
     assert!(state == b"acknowledged" || state == b"not acknowledged");
-    save(&store, &state_key(), generation.0, b"works again")
-        .await
-        .unwrap();
+    save(&store, &state_key(), generation.0, b"works again").await.unwrap();
 }
 
 #[tokio::test]
@@ -66,10 +59,7 @@ async fn state_04_a_full_disk_is_an_error_that_room_alone_heals() {
     for _ in 0..3 {
         let error = save(&store, &state_key(), 1, b"no room").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
-        assert!(
-            error.message().contains("no room on the disk of store test disk"),
-            "{error}"
-        );
+        assert!(error.message().contains("no room on the disk of store test disk"), "{error}");
     }
 
     disk.set_full(false);
@@ -79,13 +69,8 @@ async fn state_04_a_full_disk_is_an_error_that_room_alone_heals() {
         (b"before".as_slice(), Generation(1)),
         "nothing was acknowledged"
     );
-    save(&store, &state_key(), generation.0, b"room again")
-        .await
-        .unwrap();
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap().unwrap().0,
-        b"room again"
-    );
+    save(&store, &state_key(), generation.0, b"room again").await.unwrap();
+    assert_eq!(load(&store, &state_key()).await.unwrap().unwrap().0, b"room again");
 }
 
 #[tokio::test]
@@ -101,9 +86,7 @@ async fn a_failed_store_that_was_closed_stays_closed() {
         disk.set_sync_fails(false);
         assert_eq!(kind(store.reopen().await), ErrorKind::Config);
         assert!(load(&store, &state_key()).await.is_err());
-        disk.open(RedbStore::builder())
-            .await
-            .expect("another one can be opened");
+        disk.open(RedbStore::builder()).await.expect("another one can be opened");
     }
 }
 
@@ -115,20 +98,11 @@ async fn state_05_after_a_power_cut_everything_acknowledged_is_there() {
         let builder = || RedbStore::builder().master_key(key("k"));
         let store = disk.open(builder()).await.unwrap();
         save(&store, &state_key(), 0, b"state 1").await.unwrap();
-        save_tokens(&store, &connection, 0, &tokens("access 1", "r"))
-            .await
-            .unwrap();
+        save_tokens(&store, &connection, 0, &tokens("access 1", "r")).await.unwrap();
         disk.cut_power_after(seed % 60);
         let (mut states, mut renewals, mut refused) = (1, 1, 0);
         for round in 0..20 {
-            match save(
-                &store,
-                &state_key(),
-                states,
-                format!("state {}", states + 1).as_bytes(),
-            )
-            .await
-            {
+            match save(&store, &state_key(), states, format!("state {}", states + 1).as_bytes()).await {
                 Ok(generation) => states = generation.0,
                 Err(_) => break,
             }
@@ -137,10 +111,7 @@ async fn state_05_after_a_power_cut_everything_acknowledged_is_there() {
                 Ok(generation) => renewals = generation.0,
                 Err(_) => break,
             }
-            match store
-                .put(&[quarantined("nightly", &format!("{round:02}"), "{}")])
-                .await
-            {
+            match store.put(&[quarantined("nightly", &format!("{round:02}"), "{}")]).await {
                 Ok(()) => refused = round + 1,
                 Err(_) => break,
             }

@@ -43,20 +43,14 @@ async fn state_06_a_store_of_a_newer_version_is_refused_with_both_versions() {
         }
         let error = RedbStore::open(&path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(
-            error.message().contains("format 2") && error.message().contains("up to 1"),
-            "{error}"
-        );
+        assert!(error.message().contains("format 2") && error.message().contains("up to 1"), "{error}");
     }
 }
 
 #[tokio::test]
 async fn paths_that_cannot_be_a_store_are_config_errors() {
     let folder = tempfile::tempdir().unwrap();
-    for path in [
-        folder.path().to_owned(),
-        folder.path().join("missing").join("store"),
-    ] {
+    for path in [folder.path().to_owned(), folder.path().join("missing").join("store")] {
         let error = RedbStore::open(&path).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         assert!(error.message().contains(&*path.to_string_lossy()), "{error}");
@@ -90,32 +84,15 @@ async fn state_06_rows_of_format_1_are_read() {
         }
     }
     let store = disk.open(builder()).await.unwrap();
-    assert_eq!(
-        load(&store, &state_key()).await.unwrap(),
-        Some((b"two".to_vec(), Generation(2)))
-    );
+    assert_eq!(load(&store, &state_key()).await.unwrap(), Some((b"two".to_vec(), Generation(2))));
     assert_eq!(store.keys(None).await.unwrap(), [state_key()]);
     let (set, generation) = TokenStore::load(&store, &connection()).await.unwrap().unwrap();
     assert_eq!(generation, Generation(1));
-    assert_eq!(
-        (set.access.expose(), set.refresh.as_ref().unwrap().expose()),
-        ("access", "refresh")
-    );
+    assert_eq!((set.access.expose(), set.refresh.as_ref().unwrap().expose()), ("access", "refresh"));
     assert_eq!(set.expires_at, tokens("", "").expires_at);
-    let [record] = store
-        .list(Some("nightly"), None, 10)
-        .await
-        .unwrap()
-        .try_into()
-        .unwrap();
-    assert_eq!(
-        (record.id.as_str(), record.record.as_str(), record.position),
-        ("id-1", "{\"a\":1}", 3)
-    );
-    assert_eq!(
-        (record.error.kind(), record.error.message()),
-        (ErrorKind::Schema, "not a date")
-    );
+    let [record] = store.list(Some("nightly"), None, 10).await.unwrap().try_into().unwrap();
+    assert_eq!((record.id.as_str(), record.record.as_str(), record.position), ("id-1", "{\"a\":1}", 3));
+    assert_eq!((record.error.kind(), record.error.message()), (ErrorKind::Schema, "not a date"));
     assert_eq!(store.damage(), acople_store_redb::Damage::default());
 }
 
@@ -137,10 +114,7 @@ fn put_golden(db: &Database, table: &str, bytes: &[u8]) {
         "quarantine" => {
             raw::set(db, raw::QUARANTINE, "id-1", bytes);
             let tx = db.begin_write().unwrap();
-            tx.open_table(GOLDEN_INDEX)
-                .unwrap()
-                .insert(("nightly", "id-1"), ())
-                .unwrap();
+            tx.open_table(GOLDEN_INDEX).unwrap().insert(("nightly", "id-1"), ()).unwrap();
             tx.commit().unwrap();
         }
         other => panic!("no such table: {other}"),
@@ -150,19 +124,11 @@ fn put_golden(db: &Database, table: &str, bytes: &[u8]) {
 #[tokio::test]
 async fn state_06_what_is_written_now_has_the_layout_of_format_1() {
     let disk = Disk::default();
-    let store = disk
-        .open(RedbStore::builder().master_key(key("golden")))
-        .await
-        .unwrap();
+    let store = disk.open(RedbStore::builder().master_key(key("golden"))).await.unwrap();
     save(&store, &state_key(), 0, b"one").await.unwrap();
     save(&store, &state_key(), 1, b"two").await.unwrap();
-    save_tokens(&store, &connection(), 0, &tokens("access", "refresh"))
-        .await
-        .unwrap();
-    store
-        .put(&[quarantined("nightly", "id-1", "{\"a\":1}")])
-        .await
-        .unwrap();
+    save_tokens(&store, &connection(), 0, &tokens("access", "refresh")).await.unwrap();
+    store.put(&[quarantined("nightly", "id-1", "{\"a\":1}")]).await.unwrap();
     store.close().await.unwrap();
     let db = disk.raw();
     let rows = [
@@ -173,18 +139,11 @@ async fn state_06_what_is_written_now_has_the_layout_of_format_1() {
         ("quarantine", raw::get(&db, raw::QUARANTINE, "id-1")),
         ("key", raw::get(&db, raw::META, "key golden")),
     ];
-    let written: Vec<String> = rows
-        .iter()
-        .map(|(table, bytes)| format!("{table} {}", hex(bytes)))
-        .collect();
+    let written: Vec<String> = rows.iter().map(|(table, bytes)| format!("{table} {}", hex(bytes))).collect();
     // Sealed rows hold random bytes: of them, the heads are compared.
     let comparable = |line: &str| {
-        let open = ["even", "odd", "floor"]
-            .iter()
-            .any(|table| line.starts_with(table));
-        line.chars()
-            .take(if open { line.len() } else { 60 })
-            .collect::<String>()
+        let open = ["even", "odd", "floor"].iter().any(|table| line.starts_with(table));
+        line.chars().take(if open { line.len() } else { 60 }).collect::<String>()
     };
     let golden: Vec<_> = GOLDEN.lines().map(comparable).collect();
     assert_eq!(
@@ -197,26 +156,15 @@ async fn state_06_what_is_written_now_has_the_layout_of_format_1() {
 
 fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap();
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|c| u8::try_from(c.to_digit(16).unwrap()).unwrap())
-        .collect();
+    let digits: Vec<u8> = text.chars().map(|c| u8::try_from(c.to_digit(16).unwrap()).unwrap()).collect();
     digits.chunks(2).map(|pair| (pair[0] << 4) | pair[1]).collect()
 }
 
 fn db_tables(db: &Database) -> Vec<String> {
     use redb::{ReadableDatabase, TableHandle};
-    db.begin_read()
-        .unwrap()
-        .list_tables()
-        .unwrap()
-        .map(|table| table.name().to_owned())
-        .collect()
+    db.begin_read().unwrap().list_tables().unwrap().map(|table| table.name().to_owned()).collect()
 }

@@ -28,20 +28,13 @@ async fn child() {
             let mut generation = load(&store, &state_key()).await.unwrap().map_or(0, |(_, g)| g.0);
             loop {
                 let state = format!("state {}", generation + 1);
-                generation = save(&store, &state_key(), generation, state.as_bytes())
-                    .await
-                    .unwrap()
-                    .0;
+                generation = save(&store, &state_key(), generation, state.as_bytes()).await.unwrap().0;
                 say(&format!("saved {generation}"));
             }
         }
         "rewrap" => {
-            let store = RedbStore::builder()
-                .master_key(key("new"))
-                .old_key(key("old"))
-                .open(&path)
-                .await
-                .unwrap();
+            let store =
+                RedbStore::builder().master_key(key("new")).old_key(key("old")).open(&path).await.unwrap();
             say("open");
             assert_eq!(store.rewrap().await.unwrap().failed, 0);
             say("done");
@@ -79,16 +72,9 @@ async fn state_01_what_was_acknowledged_is_there_after_kill_9() {
         }
         let store = RedbStore::open(&path).await.unwrap();
         let (state, Generation(generation)) = load(&store, &state_key()).await.unwrap().unwrap();
-        assert!(
-            generation == last || generation == last + 1,
-            "{generation} after {last} was acknowledged"
-        );
+        assert!(generation == last || generation == last + 1, "{generation} after {last} was acknowledged");
         assert_eq!(state, format!("state {generation}").into_bytes());
-        assert_eq!(
-            store.damage(),
-            acople_store_redb::Damage::default(),
-            "a kill is not damage"
-        );
+        assert_eq!(store.damage(), acople_store_redb::Damage::default(), "a kill is not damage");
     }
 }
 
@@ -105,17 +91,14 @@ async fn state_08_a_second_process_gets_an_error_at_once() {
     let mut second = start("try", &path);
     let said: Vec<String> = lines(&mut second).collect();
     assert!(
-        said.iter()
-            .any(|line| line.starts_with("refused") && line.contains("open elsewhere")),
+        said.iter().any(|line| line.starts_with("refused") && line.contains("open elsewhere")),
         "{said:?}"
     );
     second.wait().unwrap();
 
     holder.kill().unwrap();
     holder.wait().unwrap();
-    RedbStore::open(&path)
-        .await
-        .expect("a dead process holds no lock");
+    RedbStore::open(&path).await.expect("a dead process holds no lock");
 }
 
 #[tokio::test]
@@ -124,33 +107,18 @@ async fn state_08_a_second_store_in_the_same_process_gets_an_error_at_once() {
     let path = folder.path().join("store");
     let store = RedbStore::open(&path).await.unwrap();
     assert_eq!(kind(RedbStore::open(&path).await), ErrorKind::Config);
-    save(&store, &state_key(), 0, b"the first one works on")
-        .await
-        .unwrap();
+    save(&store, &state_key(), 0, b"the first one works on").await.unwrap();
     drop(store);
-    RedbStore::open(&path)
-        .await
-        .expect("a dropped store holds no lock");
+    RedbStore::open(&path).await.expect("a dropped store holds no lock");
 }
 
 #[tokio::test]
 async fn sec_07_a_rewrap_that_is_killed_goes_on_where_it_ended() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = RedbStore::builder()
-        .master_key(key("old"))
-        .open(&path)
-        .await
-        .unwrap();
+    let store = RedbStore::builder().master_key(key("old")).open(&path).await.unwrap();
     for n in 0..CONNECTIONS {
-        save_tokens(
-            &store,
-            &connection(n),
-            0,
-            &tokens(&format!("access {n}"), "refresh"),
-        )
-        .await
-        .unwrap();
+        save_tokens(&store, &connection(n), 0, &tokens(&format!("access {n}"), "refresh")).await.unwrap();
     }
     drop(store);
 
@@ -159,39 +127,20 @@ async fn sec_07_a_rewrap_that_is_killed_goes_on_where_it_ended() {
         assert_eq!(lines(&mut child).next().unwrap(), "open");
         child.kill().unwrap();
         child.wait().unwrap();
-        let store = RedbStore::builder()
-            .master_key(key("new"))
-            .old_key(key("old"))
-            .open(&path)
-            .await
-            .unwrap();
+        let store =
+            RedbStore::builder().master_key(key("new")).old_key(key("old")).open(&path).await.unwrap();
         for n in (0..CONNECTIONS).step_by(37) {
-            assert_eq!(
-                load_access(&store, &connection(n)).await.unwrap(),
-                Some((format!("access {n}"), 1))
-            );
+            assert_eq!(load_access(&store, &connection(n)).await.unwrap(), Some((format!("access {n}"), 1)));
         }
     }
 
-    let store = RedbStore::builder()
-        .master_key(key("new"))
-        .old_key(key("old"))
-        .open(&path)
-        .await
-        .unwrap();
+    let store = RedbStore::builder().master_key(key("new")).old_key(key("old")).open(&path).await.unwrap();
     let report = store.rewrap().await.unwrap();
     assert_eq!((report.done + report.current, report.failed), (CONNECTIONS, 0));
     drop(store);
-    let store = RedbStore::builder()
-        .master_key(key("new"))
-        .open(&path)
-        .await
-        .unwrap();
+    let store = RedbStore::builder().master_key(key("new")).open(&path).await.unwrap();
     for n in 0..CONNECTIONS {
-        assert_eq!(
-            load_access(&store, &connection(n)).await.unwrap(),
-            Some((format!("access {n}"), 1))
-        );
+        assert_eq!(load_access(&store, &connection(n)).await.unwrap(), Some((format!("access {n}"), 1)));
     }
 }
 
@@ -213,9 +162,7 @@ fn start(role: &str, path: &Path) -> Child {
 /// What the child says, without the words of the test runner.
 fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let out = BufReader::new(child.stdout.take().unwrap());
-    out.lines()
-        .map_while(Result::ok)
-        .filter_map(|line| Some(line.split_once("child> ")?.1.to_owned()))
+    out.lines().map_while(Result::ok).filter_map(|line| Some(line.split_once("child> ")?.1.to_owned()))
 }
 
 fn say(line: &str) {

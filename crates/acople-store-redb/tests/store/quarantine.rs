@@ -24,27 +24,16 @@ async fn a_store_with_a_key_keeps_the_promises_of_a_quarantine_store() {
 #[tokio::test]
 async fn page_14_with_a_key_records_are_encrypted_and_without_one_they_are_plain() {
     let folder = tempfile::tempdir().unwrap();
-    let records = [quarantined(
-        "nightly",
-        "id-1",
-        "{\"email\":\"CANARY@example.com\"}",
-    )];
-    for (name, builder, plain) in [
-        ("sealed", RedbStore::builder().master_key(key("k")), false),
-        ("plain", RedbStore::builder(), true),
-    ] {
+    let records = [quarantined("nightly", "id-1", "{\"email\":\"CANARY@example.com\"}")];
+    for (name, builder, plain) in
+        [("sealed", RedbStore::builder().master_key(key("k")), false), ("plain", RedbStore::builder(), true)]
+    {
         let path = folder.path().join(name);
         let store = builder.clone().open(&path).await.unwrap();
         store.put(&records).await.unwrap();
         drop(store);
         assert_eq!(contains(&fs::read(&path).unwrap(), "CANARY"), plain, "{name}");
-        let listed = builder
-            .open(&path)
-            .await
-            .unwrap()
-            .list(None, None, 10)
-            .await
-            .unwrap();
+        let listed = builder.open(&path).await.unwrap().list(None, None, 10).await.unwrap();
         assert_eq!(listed[0].record, records[0].record);
         assert_eq!(listed[0].error.kind(), ErrorKind::Schema);
     }
@@ -54,11 +43,7 @@ async fn page_14_with_a_key_records_are_encrypted_and_without_one_they_are_plain
 async fn sealed_records_without_their_key_are_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = RedbStore::builder()
-        .master_key(key("k"))
-        .open(&path)
-        .await
-        .unwrap();
+    let store = RedbStore::builder().master_key(key("k")).open(&path).await.unwrap();
     store.put(&[quarantined("nightly", "id-1", "{}")]).await.unwrap();
     drop(store);
     let store = RedbStore::open(&path).await.unwrap();
@@ -75,13 +60,7 @@ async fn records_sealed_for_another_id_do_not_open() {
     let disk = Disk::default();
     let open = || disk.open(RedbStore::builder().master_key(key("k")));
     let store = open().await.unwrap();
-    store
-        .put(&[
-            quarantined("nightly", "a", "{}"),
-            quarantined("nightly", "b", "{}"),
-        ])
-        .await
-        .unwrap();
+    store.put(&[quarantined("nightly", "a", "{}"), quarantined("nightly", "b", "{}")]).await.unwrap();
     store.close().await.unwrap();
     {
         let db = disk.raw();
@@ -134,10 +113,7 @@ async fn a_record_that_comes_back_under_another_sync_moves_there() {
 async fn a_batch_is_put_whole_or_not_at_all() {
     let store = RedbStore::in_memory().unwrap();
     let long = quarantined("nightly", &"x".repeat(1 << 20), "{}");
-    let refused = store
-        .put(&[quarantined("nightly", "fits", "{}"), long])
-        .await
-        .unwrap_err();
+    let refused = store.put(&[quarantined("nightly", "fits", "{}"), long]).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
     assert_eq!(store.count(None).await.unwrap(), 0);
 }

@@ -23,13 +23,7 @@ pub(crate) fn get<K: redb::Key + 'static>(
     key: K::SelfType<'_>,
 ) -> Vec<u8> {
     let tx = db.begin_read().unwrap();
-    tx.open_table(table)
-        .unwrap()
-        .get(key)
-        .unwrap()
-        .expect("the row is there")
-        .value()
-        .to_vec()
+    tx.open_table(table).unwrap().get(key).unwrap().expect("the row is there").value().to_vec()
 }
 
 /// Writes the row of a key.
@@ -54,10 +48,7 @@ pub(crate) fn split(record: &[u8]) -> (Vec<u8>, Vec<u8>) {
     }
     let payload = at + 4;
     assert_eq!(payload + length(&record[at..]) + CHECKSUM, record.len());
-    (
-        record[..at].to_vec(),
-        record[payload..record.len() - CHECKSUM].to_vec(),
-    )
+    (record[..at].to_vec(), record[payload..record.len() - CHECKSUM].to_vec())
 }
 
 /// The record with that head and payload, and a checksum that is right.

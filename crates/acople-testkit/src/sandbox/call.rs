@@ -55,11 +55,7 @@ impl Call {
         for (key, value) in url::form_urlencoded::parse(self.query.as_bytes()) {
             if key == name {
                 names.get_or_insert_default().extend(
-                    value
-                        .split(',')
-                        .map(str::trim)
-                        .filter(|part| !part.is_empty())
-                        .map(str::to_owned),
+                    value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned),
                 );
             }
         }
@@ -97,11 +93,8 @@ impl Call {
 
     /// Bytes of the request line's target and of all headers.
     pub(crate) fn head_bytes(&self) -> usize {
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         self.path.len() + self.query.len() + headers
     }
 }
@@ -128,11 +121,7 @@ impl Answer {
     }
 
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: Vec::new(), body: Bytes::new() }
     }
 
     pub(crate) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -71,14 +71,8 @@ pub(crate) fn parse_day(text: &str) -> Option<i64> {
     if text.len() != 10 {
         return None;
     }
-    let midnight = text
-        .parse::<Date>()
-        .ok()?
-        .to_datetime(jiff::civil::Time::midnight());
-    Offset::UTC
-        .to_timestamp(midnight)
-        .ok()
-        .map(Timestamp::as_millisecond)
+    let midnight = text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight());
+    Offset::UTC.to_timestamp(midnight).ok().map(Timestamp::as_millisecond)
 }
 
 #[cfg(test)]

@@ -31,12 +31,7 @@ fn person(random: &mut Random, seed: u64, index: usize) -> Record {
     let Some(locale) = random.pick(&LOCALES) else {
         return Record::new();
     };
-    let Locale {
-        country,
-        top_domain,
-        dial_code,
-        ..
-    } = locale;
+    let Locale { country, top_domain, dial_code, .. } = locale;
     let (first, first_latin) = random.pick(locale.first).copied().unwrap_or_default();
     let (last, last_latin) = random.pick(locale.last).copied().unwrap_or_default();
     let (company, domain) = random.pick(locale.companies).copied().unwrap_or_default();
@@ -50,18 +45,10 @@ fn person(random: &mut Random, seed: u64, index: usize) -> Record {
     }
     set("LastName", json!(last));
     set("Company", json!(company));
-    set(
-        "Email",
-        json!(format!(
-            "{first_latin}.{last_latin}.{seed}.{index}@{domain}.example.{top_domain}"
-        )),
-    );
+    set("Email", json!(format!("{first_latin}.{last_latin}.{seed}.{index}@{domain}.example.{top_domain}")));
     set("Phone", json!(format!("{dial_code} {:04}", random.below(10_000))));
     if random.below(3) == 0 {
-        set(
-            "MobilePhone",
-            json!(format!("{dial_code} 9{:04}", random.below(10_000))),
-        );
+        set("MobilePhone", json!(format!("{dial_code} 9{:04}", random.below(10_000))));
     }
     if random.below(4) > 0 {
         set("Title", json!(random.pick(locale.titles)));
@@ -71,39 +58,20 @@ fn person(random: &mut Random, seed: u64, index: usize) -> Record {
     set("City", json!(random.pick(locale.cities)));
     set("Country", json!(country));
     if random.below(2) == 0 {
-        set(
-            "Website",
-            json!(format!("https://www.{domain}.example.{top_domain}")),
-        );
+        set("Website", json!(format!("https://www.{domain}.example.{top_domain}")));
     }
     set(
         "LeadSource",
-        json!(random.pick(&[
-            "Web",
-            "Phone Inquiry",
-            "Partner Referral",
-            "Purchased List",
-            "Other"
-        ])),
+        json!(random.pick(&["Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other"])),
     );
     set(
         "Status",
-        json!(random.pick(&[
-            "Open - Not Contacted",
-            "Working - Contacted",
-            "Closed - Not Converted"
-        ])),
+        json!(random.pick(&["Open - Not Contacted", "Working - Contacted", "Closed - Not Converted"])),
     );
     if random.below(2) == 0 {
         set(
             "Industry",
-            json!(random.pick(&[
-                "Agriculture",
-                "Banking",
-                "Education",
-                "Manufacturing",
-                "Technology"
-            ])),
+            json!(random.pick(&["Agriculture", "Banking", "Education", "Manufacturing", "Technology"])),
         );
     }
     if random.below(3) == 0 {
@@ -114,9 +82,7 @@ fn person(random: &mut Random, seed: u64, index: usize) -> Record {
         set("AnnualRevenue", json!(1_000 * (1 + random.below(900_000))));
     }
     let cents = random.below(10_000_000);
-    let spend: f64 = format!("{}.{:02}", cents / 100, cents % 100)
-        .parse()
-        .unwrap_or_default();
+    let spend: f64 = format!("{}.{:02}", cents / 100, cents % 100).parse().unwrap_or_default();
     set("AnnualSpend__c", json!(spend));
     set("HasOptedOutOfEmail", json!(random.below(10) == 0));
     fields

@@ -93,9 +93,7 @@ struct Site {
 
 impl std::fmt::Debug for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Site")
-            .field("stats", &self.stats)
-            .finish_non_exhaustive()
+        f.debug_struct("Site").field("stats", &self.stats).finish_non_exhaustive()
     }
 }
 
@@ -131,11 +129,7 @@ impl Site {
                 tokio::time::sleep(time).await;
                 Verdict::Go
             }
-            Then::Answer {
-                status,
-                headers,
-                body,
-            } => Verdict::Answer(Answer {
+            Then::Answer { status, headers, body } => Verdict::Answer(Answer {
                 status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
                 headers,
                 body,
@@ -211,11 +205,7 @@ async fn respond(
 ) -> Result<Response<OnePiece>, Cut> {
     let (parts, incoming) = request.into_parts();
     let Ok(body) = Limited::new(incoming, MAX_BODY).collect().await else {
-        return Ok(response(
-            Answer::empty(StatusCode::PAYLOAD_TOO_LARGE),
-            None,
-            pending,
-        ));
+        return Ok(response(Answer::empty(StatusCode::PAYLOAD_TOO_LARGE), None, pending));
     };
     let call = Call::new(parts, body.to_bytes());
     let operation = site.vendor.operation(&call);
@@ -238,17 +228,9 @@ async fn respond(
 }
 
 fn response(answer: Answer, seen: Option<Seen>, pending: Arc<Pending>) -> Response<OnePiece> {
-    let Answer {
-        status,
-        headers,
-        body,
-    } = answer;
+    let Answer { status, headers, body } = answer;
     // HTTP allows no body here, and hyper would not send it.
-    let body = if status == StatusCode::NO_CONTENT {
-        Bytes::new()
-    } else {
-        body
-    };
+    let body = if status == StatusCode::NO_CONTENT { Bytes::new() } else { body };
     let mut response = Response::new(OnePiece::new(body, seen, pending));
     *response.status_mut() = status;
     for (name, value) in headers {

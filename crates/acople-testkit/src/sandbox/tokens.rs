@@ -62,14 +62,7 @@ impl Tokens {
     pub(crate) fn issue(&mut self, now_ms: i64) -> String {
         self.count += 1;
         let token = format!("{}{:08}", self.access_prefix, self.count);
-        self.access.insert(
-            token.clone(),
-            Access {
-                used: 0,
-                since_ms: now_ms,
-                expired: false,
-            },
-        );
+        self.access.insert(token.clone(), Access { used: 0, since_ms: now_ms, expired: false });
         token
     }
 
@@ -79,10 +72,8 @@ impl Tokens {
             return Worth::Unknown;
         };
         let worn = self.rules.uses.is_some_and(|uses| access.used >= uses);
-        let old = self
-            .rules
-            .lifetime_ms
-            .is_some_and(|lifetime| now_ms.saturating_sub(access.since_ms) >= lifetime);
+        let old =
+            self.rules.lifetime_ms.is_some_and(|lifetime| now_ms.saturating_sub(access.since_ms) >= lifetime);
         if access.expired || worn || old {
             // A session that ended stays ended, however its lifetime slides.
             access.expired = true;

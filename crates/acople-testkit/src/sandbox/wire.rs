@@ -91,12 +91,7 @@ pub(crate) struct Wire<S> {
 
 impl<S> Wire<S> {
     pub(crate) fn new(socket: S, pending: Arc<Pending>, bell: Bell) -> Self {
-        Self {
-            socket,
-            pending,
-            bell,
-            pause: None,
-        }
+        Self { socket, pending, bell, pause: None }
     }
 }
 

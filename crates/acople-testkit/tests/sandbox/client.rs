@@ -23,10 +23,7 @@ pub(crate) struct Reply {
 
 impl Client {
     pub(crate) fn new(url: &str, token: impl Into<String>) -> Self {
-        Self {
-            address: url.strip_prefix("http://").unwrap().to_owned(),
-            token: token.into(),
-        }
+        Self { address: url.strip_prefix("http://").unwrap().to_owned(), token: token.into() }
     }
 
     pub(crate) fn salesforce(vendor: &Salesforce) -> Self {
@@ -54,21 +51,13 @@ impl Client {
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Reply {
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        self.send(method, path, &[("content-type", "application/json")], body)
-            .await
-            .expect("an answer")
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, &[("content-type", "application/json")], body).await.expect("an answer")
     }
 
     pub(crate) async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        self.send("POST", path, &headers, encoded(fields))
-            .await
-            .expect("an answer")
+        self.send("POST", path, &headers, encoded(fields)).await.expect("an answer")
     }
 
     pub(crate) async fn send(
@@ -78,33 +67,22 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> hyper::Result<Reply> {
-        let socket = TcpStream::connect(&self.address)
-            .await
-            .expect("the sandbox listens");
+        let socket = TcpStream::connect(&self.address).await.expect("the sandbox listens");
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         let connection = tokio::spawn(connection);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", &self.address);
+        let mut request = Request::builder().method(method).uri(path).header("host", &self.address);
         if !headers.iter().any(|(name, _)| *name == "authorization") && !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = sender
-            .send_request(request.body(Full::new(body.into())).unwrap())
-            .await?;
+        let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await?.to_bytes();
         drop(sender);
         let _ = connection.await;
-        Ok(Reply {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            bytes,
-        })
+        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, bytes })
     }
 }
 
@@ -116,26 +94,17 @@ impl Reply {
     /// The JSON of an answer that must have this status.
     pub(crate) fn with_status(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
-        if self.bytes.is_empty() {
-            Value::Null
-        } else {
-            self.json()
-        }
+        if self.bytes.is_empty() { Value::Null } else { self.json() }
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().unwrap())
-            .unwrap_or_default()
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 }
 
 /// Fields as a form or a query has them.
 pub(crate) fn encoded(fields: &[(&str, &str)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .finish()
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 pub(crate) fn record(value: Value) -> Record {

@@ -27,26 +27,14 @@ async fn a_hook_sees_each_request_at_three_phases() {
         Then::Go
     });
     let client = Client::salesforce(&vendor);
+    client.post(LEADS, &json!({"LastName": "L", "Company": "C"})).await.with_status(201);
+    client.get(&format!("{LEADS}/describe?x=1")).await.with_status(200);
     client
-        .post(LEADS, &json!({"LastName": "L", "Company": "C"}))
-        .await
-        .with_status(201);
-    client
-        .get(&format!("{LEADS}/describe?x=1"))
-        .await
-        .with_status(200);
-    client
-        .delete(&format!(
-            "{LEADS}/{}",
-            vendor.records("Lead")[0]["Id"].as_str().unwrap()
-        ))
+        .delete(&format!("{LEADS}/{}", vendor.records("Lead")[0]["Id"].as_str().unwrap()))
         .await
         .with_status(204);
     let seen = seen.lock().unwrap();
-    let phases: Vec<_> = seen
-        .iter()
-        .map(|(s, count)| (s.sequence, s.phase, s.operation, *count))
-        .collect();
+    let phases: Vec<_> = seen.iter().map(|(s, count)| (s.sequence, s.phase, s.operation, *count)).collect();
     assert_eq!(
         phases,
         [
@@ -65,10 +53,7 @@ async fn a_hook_sees_each_request_at_three_phases() {
     assert_eq!((first.method.as_str(), first.path.as_str()), ("POST", LEADS));
     assert_eq!(&first.body[..], br#"{"LastName":"L","Company":"C"}"#);
     assert_eq!(second.query, "x=1");
-    assert!(
-        !format!("{first:?}").contains("LastName"),
-        "bodies may hold secrets"
-    );
+    assert!(!format!("{first:?}").contains("LastName"), "bodies may hold secrets");
 }
 
 #[tokio::test]
@@ -78,25 +63,12 @@ async fn dropping_at_received_loses_the_write_and_at_applied_the_answer() {
     let body = json!({"LastName": "L", "Company": "C"}).to_string();
     for (phase, kept) in [(Phase::Received, 0), (Phase::Applied, 1)] {
         vendor.on_request(move |seen| if seen.phase == phase { Then::Drop } else { Then::Go });
-        assert!(
-            client.send("POST", LEADS, &[], body.clone()).await.is_err(),
-            "{phase:?}"
-        );
+        assert!(client.send("POST", LEADS, &[], body.clone()).await.is_err(), "{phase:?}");
         assert_eq!(vendor.count("Lead"), kept, "{phase:?}");
     }
     // After the answer the client has it, and the connection is gone.
-    vendor.on_request(|seen| {
-        if seen.phase == Phase::Answered {
-            Then::Drop
-        } else {
-            Then::Go
-        }
-    });
-    client
-        .send("POST", LEADS, &[], body)
-        .await
-        .unwrap()
-        .with_status(201);
+    vendor.on_request(|seen| if seen.phase == Phase::Answered { Then::Drop } else { Then::Go });
+    client.send("POST", LEADS, &[], body).await.unwrap().with_status(201);
     assert_eq!(vendor.stats().dropped, 3);
     assert_eq!(vendor.stats().answers_with(201), 1);
 }
@@ -126,26 +98,13 @@ async fn a_hook_may_answer_in_the_vendors_place() {
     let throttled = client.get(path).await;
     assert_eq!((throttled.status, throttled.header("retry-after")), (429, "7"));
     assert!(serde_json::from_slice::<serde_json::Value>(&client.get(path).await.bytes).is_err());
-    let lost = client
-        .post(path, &json!({"properties": {"email": "a@b.co"}}))
-        .await;
+    let lost = client.post(path, &json!({"properties": {"email": "a@b.co"}})).await;
     assert_eq!(lost.status, 502);
-    assert_eq!(
-        vendor.count("contacts"),
-        1,
-        "the write was applied before the answer was replaced"
-    );
+    assert_eq!(vendor.count("contacts"), 1, "the write was applied before the answer was replaced");
     vendor.clear_hook();
     client.get(path).await.with_status(200);
     let stats = vendor.stats();
-    assert_eq!(
-        (
-            stats.answers_with(200),
-            stats.answers_with(429),
-            stats.answers_with(502)
-        ),
-        (3, 1, 1)
-    );
+    assert_eq!((stats.answers_with(200), stats.answers_with(429), stats.answers_with(502)), (3, 1, 1));
 }
 
 #[tokio::test]
@@ -154,13 +113,7 @@ async fn a_delay_holds_the_answer_back() {
     let client = Client::salesforce(&vendor);
     let wait = Duration::from_millis(30);
     for phase in [Phase::Received, Phase::Applied, Phase::Answered] {
-        vendor.on_request(move |seen| {
-            if seen.phase == phase {
-                Then::Delay(wait)
-            } else {
-                Then::Go
-            }
-        });
+        vendor.on_request(move |seen| if seen.phase == phase { Then::Delay(wait) } else { Then::Go });
         client.get("/services/data/").await.with_status(200);
     }
     // A delayed answer that nobody waits for is not given.
@@ -180,16 +133,12 @@ async fn a_connection_serves_many_requests() {
     let address = vendor.url().strip_prefix("http://").unwrap().to_owned();
     let socket = tokio::net::TcpStream::connect(&address).await.unwrap();
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(socket))
-            .await
-            .unwrap();
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(socket)).await.unwrap();
     tokio::spawn(connection);
     for _ in 0..5 {
         let request = http::Request::get("/services/data/").header("host", &address);
-        let response = sender
-            .send_request(request.body(Empty::<bytes::Bytes>::new()).unwrap())
-            .await
-            .unwrap();
+        let response =
+            sender.send_request(request.body(Empty::<bytes::Bytes>::new()).unwrap()).await.unwrap();
         assert_eq!(response.status(), 200);
         response.into_body().collect().await.unwrap();
         sender.ready().await.unwrap();
@@ -217,22 +166,13 @@ async fn two_runs_of_the_same_work_leave_the_same_data() {
         let client = Client::salesforce(&vendor);
         let ids = vendor.load("Lead", people(9, 450));
         vendor.advance(Duration::from_secs(5));
-        client
-            .patch(&format!("{LEADS}/{}", ids[3]), &json!({"Title": "T"}))
-            .await
-            .with_status(204);
+        client.patch(&format!("{LEADS}/{}", ids[3]), &json!({"Title": "T"})).await.with_status(204);
         vendor.delete("Lead", &ids[4]);
         vendor.update("Lead", &ids[5], &record(json!({"Title": "U"})));
         ends.push(vendor.records("Lead"));
     }
     assert_eq!(ends[0], ends[1]);
-    let stamps: std::collections::BTreeSet<_> = ends[0]
-        .iter()
-        .map(|lead| lead["SystemModstamp"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(
-        stamps.len(),
-        3 + 2,
-        "loads share a timestamp in batches of 200, writes have their own"
-    );
+    let stamps: std::collections::BTreeSet<_> =
+        ends[0].iter().map(|lead| lead["SystemModstamp"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(stamps.len(), 3 + 2, "loads share a timestamp in batches of 200, writes have their own");
 }

@@ -26,14 +26,8 @@ async fn tokens_expire_and_are_refreshed_on_both_paths() {
     for path in ["/oauth/2026-03/token", "/oauth/v1/token"] {
         let token = vendor.credentials().refresh_token;
         let answer = refresh(&vendor, path, &token).await.with_status(200);
-        assert_eq!(
-            (&answer["expires_in"], &answer["token_type"]),
-            (&json!(1_800), &json!("bearer"))
-        );
-        assert_eq!(
-            answer["refresh_token"], token,
-            "the answer carries the refresh token"
-        );
+        assert_eq!((&answer["expires_in"], &answer["token_type"]), (&json!(1_800), &json!("bearer")));
+        assert_eq!(answer["refresh_token"], token, "the answer carries the refresh token");
         let client = Client::new(vendor.url(), answer["access_token"].as_str().unwrap());
         client.get(CONTACTS).await.with_status(200);
         client.get(CONTACTS).await.with_status(200);
@@ -50,10 +44,7 @@ async fn tokens_expire_and_are_refreshed_on_both_paths() {
     vendor.expire_tokens();
     ended.get(CONTACTS).await.with_status(401);
     for token in ["never-issued", ""] {
-        let refused = Client::new(vendor.url(), token)
-            .get(CONTACTS)
-            .await
-            .with_status(401);
+        let refused = Client::new(vendor.url(), token).get(CONTACTS).await.with_status(401);
         assert_eq!(refused["category"], "INVALID_AUTHENTICATION");
     }
     Client::hubspot(&vendor).get(CONTACTS).await.with_status(200);
@@ -62,11 +53,7 @@ async fn tokens_expire_and_are_refreshed_on_both_paths() {
 
 #[tokio::test]
 async fn dead_grants_and_dead_portals_are_told_apart() {
-    let vendor = HubSpot::builder()
-        .rotate_refresh_tokens(true)
-        .start()
-        .await
-        .unwrap();
+    let vendor = HubSpot::builder().rotate_refresh_tokens(true).start().await.unwrap();
     let path = "/oauth/2026-03/token";
     let first = vendor.credentials().refresh_token;
     let answer = refresh(&vendor, path, &first).await.with_status(200);
@@ -77,37 +64,19 @@ async fn dead_grants_and_dead_portals_are_told_apart() {
         (&json!("BAD_REFRESH_TOKEN"), &json!("invalid_grant"))
     );
     vendor.revoke_grants();
-    refresh(&vendor, path, &vendor.credentials().refresh_token)
-        .await
-        .with_status(400);
+    refresh(&vendor, path, &vendor.credentials().refresh_token).await.with_status(400);
     vendor.delete_portal();
     let gone = refresh(&vendor, path, &first).await.with_status(400);
-    assert_eq!(
-        (&gone["status"], &gone["error"]),
-        (&json!("BAD_HUB"), &json!("access_denied"))
-    );
+    assert_eq!((&gone["status"], &gone["error"]), (&json!("BAD_HUB"), &json!("access_denied")));
     let known = vendor.credentials();
-    let query = format!(
-        "{path}?client_id={}&client_secret={}",
-        known.client_id, known.client_secret
-    );
-    let refused = Client::new(vendor.url(), "")
-        .form(&query, &[("grant_type", "refresh_token")])
-        .await;
-    assert_eq!(
-        refused.with_status(400)["error"],
-        "invalid_client",
-        "credentials belong in the body"
-    );
+    let query = format!("{path}?client_id={}&client_secret={}", known.client_id, known.client_secret);
+    let refused = Client::new(vendor.url(), "").form(&query, &[("grant_type", "refresh_token")]).await;
+    assert_eq!(refused.with_status(400)["error"], "invalid_client", "credentials belong in the body");
 }
 
 #[tokio::test]
 async fn a_burst_beyond_the_limit_is_429_until_the_window_has_passed() {
-    let vendor = HubSpot::builder()
-        .rate_limit(2, Duration::from_millis(80))
-        .start()
-        .await
-        .unwrap();
+    let vendor = HubSpot::builder().rate_limit(2, Duration::from_millis(80)).start().await.unwrap();
     let client = Client::hubspot(&vendor);
     let first = client.get(CONTACTS).await;
     assert_eq!(first.header("x-hubspot-ratelimit-max"), "2");
@@ -133,21 +102,12 @@ async fn a_burst_beyond_the_limit_is_429_until_the_window_has_passed() {
 
 #[tokio::test]
 async fn search_has_a_limit_of_its_own_and_tells_nothing_about_it() {
-    let vendor = HubSpot::builder()
-        .search_limit(1)
-        .rate_limit(1_000, Duration::from_secs(10))
-        .start()
-        .await
-        .unwrap();
+    let vendor =
+        HubSpot::builder().search_limit(1).rate_limit(1_000, Duration::from_secs(10)).start().await.unwrap();
     let client = Client::hubspot(&vendor);
     let refused = loop {
         let reply = client.post(&format!("{CONTACTS}/search"), &json!({})).await;
-        assert!(
-            reply
-                .headers
-                .keys()
-                .all(|name| !name.as_str().starts_with("x-hubspot"))
-        );
+        assert!(reply.headers.keys().all(|name| !name.as_str().starts_with("x-hubspot")));
         if reply.status == 429 {
             break reply.json();
         }

@@ -8,9 +8,7 @@ use crate::{client::Client, hubspot::contact};
 const CONTACTS: &str = "/crm/objects/2026-03/contacts";
 
 async fn batch(client: &Client, verb: &str, inputs: Value) -> crate::client::Reply {
-    client
-        .post(&format!("{CONTACTS}/batch/{verb}"), &json!({"inputs": inputs}))
-        .await
+    client.post(&format!("{CONTACTS}/batch/{verb}"), &json!({"inputs": inputs})).await
 }
 
 #[tokio::test]
@@ -25,30 +23,18 @@ async fn a_traced_create_answers_207_and_echoes_the_traces() {
         {"objectWriteTraceId": "t4", "properties": {"email": "a@x.co"}},
     ]);
     let answer = batch(&client, "create", inputs).await.with_status(207);
-    assert_eq!(
-        (&answer["status"], &answer["numErrors"]),
-        (&json!("COMPLETE"), &json!(3))
-    );
+    assert_eq!((&answer["status"], &answer["numErrors"]), (&json!("COMPLETE"), &json!(3)));
     assert_eq!(answer["results"].as_array().unwrap().len(), 1);
     assert_eq!(answer["results"][0]["objectWriteTraceId"], "t1");
     let errors: Vec<_> = answer["errors"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|error| {
-            (
-                error["context"]["objectWriteTraceId"].clone(),
-                error["category"].as_str().unwrap(),
-            )
-        })
+        .map(|error| (error["context"]["objectWriteTraceId"].clone(), error["category"].as_str().unwrap()))
         .collect();
     assert_eq!(
         errors,
-        [
-            (json!(["t2"]), "VALIDATION_ERROR"),
-            (json!(["t3"]), "CONFLICT"),
-            (json!(["t4"]), "CONFLICT")
-        ]
+        [(json!(["t2"]), "VALIDATION_ERROR"), (json!(["t3"]), "CONFLICT"), (json!(["t4"]), "CONFLICT")]
     );
     assert_eq!(answer["errors"][0]["errors"][0]["code"], "INVALID_EMAIL");
     let stats = vendor.stats();
@@ -87,9 +73,7 @@ async fn more_than_100_inputs_and_repeated_ids_are_refused() {
     let vendor = HubSpot::start().await.unwrap();
     let client = Client::hubspot(&vendor);
     let ids = vendor.load("contacts", [contact(0)]);
-    let many: Vec<Value> = (0..101)
-        .map(|n| json!({"id": n.to_string(), "properties": {}}))
-        .collect();
+    let many: Vec<Value> = (0..101).map(|n| json!({"id": n.to_string(), "properties": {}})).collect();
     for verb in ["create", "read", "update", "upsert", "archive"] {
         let refused = batch(&client, verb, json!(many)).await.with_status(400);
         assert_eq!(refused["category"], "VALIDATION_ERROR", "{verb}");
@@ -102,10 +86,7 @@ async fn more_than_100_inputs_and_repeated_ids_are_refused() {
         {"id": "N@X.co", "idProperty": "email", "properties": {}},
     ]);
     batch(&client, "upsert", emails).await.with_status(400);
-    client
-        .post(&format!("{CONTACTS}/batch/update"), &json!({}))
-        .await
-        .with_status(400);
+    client.post(&format!("{CONTACTS}/batch/update"), &json!({})).await.with_status(400);
     assert_eq!(vendor.count("contacts"), 1);
 }
 
@@ -121,26 +102,16 @@ async fn updates_name_what_they_could_not_do_by_id() {
         {"id": "p2@x.co", "idProperty": "email", "properties": {"lastname": "D"}},
     ]);
     let answer = batch(&client, "update", inputs).await.with_status(207);
-    let done: Vec<_> = answer["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|result| result["id"].clone())
-        .collect();
+    let done: Vec<_> =
+        answer["results"].as_array().unwrap().iter().map(|result| result["id"].clone()).collect();
     assert_eq!(done, [json!(ids[0]), json!(ids[2])]);
     assert_eq!(answer["errors"][0]["category"], "OBJECT_NOT_FOUND");
     assert_eq!(answer["errors"][0]["context"], json!({"ids": ["9"]}));
-    assert_eq!(
-        answer["errors"][1]["context"],
-        json!({"ids": [ids[1]], "objectWriteTraceId": ["t"]})
-    );
+    assert_eq!(answer["errors"][1]["context"], json!({"ids": [ids[1]], "objectWriteTraceId": ["t"]}));
     assert_eq!(vendor.record("contacts", &ids[2]).unwrap()["lastname"], "D");
     let all = json!([{"id": ids[0], "properties": {"lastname": "E"}}]);
     batch(&client, "update", all).await.with_status(200);
-    assert_eq!(
-        (vendor.stats().records_updated, vendor.stats().records_refused),
-        (3, 2)
-    );
+    assert_eq!((vendor.stats().records_updated, vendor.stats().records_refused), (3, 2));
 }
 
 #[tokio::test]
@@ -159,14 +130,8 @@ async fn upserts_work_by_email_and_by_any_unique_property() {
     )
     .await
     .with_status(200);
-    assert_eq!(
-        (&first["results"][0]["new"], &first["results"][1]["new"]),
-        (&json!(true), &json!(true))
-    );
-    assert_eq!(
-        vendor.find("contacts", "email", "a@x.co").unwrap()["firstname"],
-        "A"
-    );
+    assert_eq!((&first["results"][0]["new"], &first["results"][1]["new"]), (&json!(true), &json!(true)));
+    assert_eq!(vendor.find("contacts", "email", "a@x.co").unwrap()["firstname"], "A");
     assert_eq!(first["results"][1]["properties"]["salesforce_lead_id"], "00Q1");
 
     let second = batch(
@@ -191,28 +156,13 @@ async fn upserts_work_by_email_and_by_any_unique_property() {
     );
     assert_eq!(errors[1]["context"]["ids"], json!(["not-an-email"]));
     assert_eq!(vendor.count("contacts"), 2);
-    assert_eq!(
-        vendor.find("contacts", "salesforce_lead_id", "00Q3").unwrap()["email"],
-        "a@x.co"
-    );
+    assert_eq!(vendor.find("contacts", "salesforce_lead_id", "00Q3").unwrap()["email"], "a@x.co");
     let wrong = json!([by("firstname", "A", json!({}))]);
     batch(&client, "upsert", wrong).await.with_status(400);
-    let by_id = batch(&client, "upsert", json!([{"id": "7", "properties": {}}]))
-        .await
-        .with_status(207);
-    assert_eq!(
-        by_id["errors"][0]["category"], "OBJECT_NOT_FOUND",
-        "an id of the vendor's can not be chosen"
-    );
+    let by_id = batch(&client, "upsert", json!([{"id": "7", "properties": {}}])).await.with_status(207);
+    assert_eq!(by_id["errors"][0]["category"], "OBJECT_NOT_FOUND", "an id of the vendor's can not be chosen");
     let stats = vendor.stats();
-    assert_eq!(
-        (
-            stats.records_created,
-            stats.records_updated,
-            stats.records_refused
-        ),
-        (2, 2, 3)
-    );
+    assert_eq!((stats.records_created, stats.records_updated, stats.records_refused), (2, 2, 3));
 }
 
 #[tokio::test]
@@ -227,10 +177,7 @@ async fn reads_tell_all_misses_in_one_error() {
     assert_eq!(answer["results"][0]["id"], ids[0].as_str());
     assert!(answer["results"][0]["properties"].get("email").is_none());
     assert_eq!(answer["numErrors"], 1);
-    assert_eq!(
-        answer["errors"][0]["context"]["ids"],
-        json!(["gone@x.co", "lost@x.co"])
-    );
+    assert_eq!(answer["errors"][0]["context"]["ids"], json!(["gone@x.co", "lost@x.co"]));
     let all = json!({"properties": [], "inputs": [{"id": ids[0]}, {"id": ids[1]}, {"id": ids[1]}]});
     let answer = client.post(&path, &all).await.with_status(200);
     assert_eq!(answer["results"].as_array().unwrap().len(), 2);
@@ -242,13 +189,7 @@ async fn an_archive_passes_over_what_is_not_there() {
     let vendor = HubSpot::start().await.unwrap();
     let client = Client::hubspot(&vendor);
     let ids = vendor.load("contacts", (0..3).map(contact));
-    batch(
-        &client,
-        "archive",
-        json!([{"id": ids[0]}, {"id": "9"}, {"id": ids[2]}]),
-    )
-    .await
-    .with_status(204);
+    batch(&client, "archive", json!([{"id": ids[0]}, {"id": "9"}, {"id": ids[2]}])).await.with_status(204);
     assert_eq!(vendor.count("contacts"), 1);
     assert_eq!(vendor.stats().records_deleted, 2);
 }

@@ -17,36 +17,25 @@ fn people_are_the_same_for_the_same_seed() {
 fn one_person_in_a_hundred_is_awkward_and_every_kind_occurs() {
     let all: Vec<_> = people(7, 1_000).collect();
     let text = |field: &str| {
-        all.iter()
-            .map(|p| p.get(field).and_then(|v| v.as_str()).unwrap_or_default())
-            .collect::<Vec<_>>()
+        all.iter().map(|p| p.get(field).and_then(|v| v.as_str()).unwrap_or_default()).collect::<Vec<_>>()
     };
     let (emails, companies, last_names) = (text("Email"), text("Company"), text("LastName"));
     let bad_emails = emails.iter().filter(|email| !email.contains('@')).count();
     assert!((2..=4).contains(&bad_emails), "{bad_emails}");
     assert!(emails.contains(&"not-an-email"));
     assert!(companies.iter().any(|company| company.chars().count() == 255));
-    assert!(
-        companies
-            .iter()
-            .any(|company| company.contains('\\') && company.contains('\''))
-    );
+    assert!(companies.iter().any(|company| company.contains('\\') && company.contains('\'')));
     assert!(last_names.iter().any(|name| name.contains('"')));
     assert!(last_names.iter().any(|name| name.contains('\n')));
     assert!(last_names.iter().any(|name| name.ends_with(' ')));
-    assert!(
-        all.iter()
-            .any(|person| person.get("Phone").is_some_and(serde_json::Value::is_null))
-    );
+    assert!(all.iter().any(|person| person.get("Phone").is_some_and(serde_json::Value::is_null)));
     let valid: Vec<_> = emails.iter().filter(|email| email.contains('@')).collect();
     assert_eq!(valid.iter().collect::<HashSet<_>>().len(), valid.len());
 }
 
 #[test]
 fn people_come_in_many_scripts() {
-    let names: String = people(1, 400)
-        .filter_map(|p| p["LastName"].as_str().map(str::to_owned))
-        .collect();
+    let names: String = people(1, 400).filter_map(|p| p["LastName"].as_str().map(str::to_owned)).collect();
     for sample in ['é', 'ß', 'Д', 'π', 'م', 'र', '佐', '김', 'ễ'] {
         let found = names.contains(sample) || people(1, 400).any(|p| format!("{p:?}").contains(sample));
         assert!(found, "{sample}");

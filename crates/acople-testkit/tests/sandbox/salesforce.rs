@@ -18,10 +18,7 @@ async fn versions_are_listed_without_a_session_and_retired_ones_are_gone() {
     let client = Client::new(vendor.url(), "");
     let versions = client.get("/services/data/").await.with_status(200);
     let newest = versions.as_array().unwrap().last().unwrap();
-    assert_eq!(
-        *newest,
-        json!({"label": "Winter '27", "url": "/services/data/v68.0", "version": "68.0"})
-    );
+    assert_eq!(*newest, json!({"label": "Winter '27", "url": "/services/data/v68.0", "version": "68.0"}));
     let reply = client.get("/services/data/v30.0/limits").await;
     assert_eq!(reply.with_status(410)[0]["errorCode"], "UNSUPPORTED_API_VERSION");
     client.get("/services/data/v69.0/limits").await.with_status(404);
@@ -36,10 +33,7 @@ async fn every_answer_tells_the_usage_and_a_spent_quota_is_403() {
         let reply = client.get(&format!("{DATA}/limits")).await;
         assert_eq!(reply.header("sforce-limit-info"), format!("api-usage={used}/3"));
         let limits = reply.with_status(200);
-        assert_eq!(
-            limits["DailyApiRequests"],
-            json!({"Max": 3, "Remaining": 3 - used})
-        );
+        assert_eq!(limits["DailyApiRequests"], json!({"Max": 3, "Remaining": 3 - used}));
     }
     let reply = client.get(&format!("{DATA}/limits")).await;
     assert_eq!(reply.header("sforce-limit-info"), "api-usage=3/3");
@@ -58,66 +52,37 @@ async fn describe_tells_what_the_schema_enforces() {
     let vendor = Salesforce::start().await.unwrap();
     let client = Client::salesforce(&vendor);
     let list = client.get(&format!("{DATA}/sobjects/")).await.with_status(200);
-    let names: Vec<&str> = list["sobjects"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|o| o["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        ["Account", "Case", "Contact", "Invoice__c", "Lead", "Opportunity"]
-    );
+    let names: Vec<&str> =
+        list["sobjects"].as_array().unwrap().iter().map(|o| o["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Account", "Case", "Contact", "Invoice__c", "Lead", "Opportunity"]);
 
-    let lead = client
-        .get(&format!("{DATA}/sobjects/lead/describe"))
-        .await
-        .with_status(200);
+    let lead = client.get(&format!("{DATA}/sobjects/lead/describe")).await.with_status(200);
     assert_eq!(
         (&lead["name"], &lead["keyPrefix"], &lead["queryable"]),
         (&json!("Lead"), &json!("00Q"), &json!(true))
     );
     let field = |name: &str| {
         let fields = lead["fields"].as_array().unwrap();
-        fields
-            .iter()
-            .find(|field| field["name"] == name)
-            .unwrap_or_else(|| panic!("no field {name}"))
-            .clone()
+        fields.iter().find(|field| field["name"] == name).unwrap_or_else(|| panic!("no field {name}")).clone()
     };
     let last_name = field("LastName");
-    assert_eq!(
-        (&last_name["type"], &last_name["soapType"]),
-        (&json!("string"), &json!("xsd:string"))
-    );
-    assert_eq!(
-        (&last_name["length"], &last_name["nillable"]),
-        (&json!(80), &json!(false))
-    );
+    assert_eq!((&last_name["type"], &last_name["soapType"]), (&json!("string"), &json!("xsd:string")));
+    assert_eq!((&last_name["length"], &last_name["nillable"]), (&json!(80), &json!(false)));
     assert_eq!(field("Id")["idLookup"], true);
-    assert_eq!(
-        (&field("Email")["type"], &field("Email")["createable"]),
-        (&json!("email"), &json!(true))
-    );
+    assert_eq!((&field("Email")["type"], &field("Email")["createable"]), (&json!("email"), &json!(true)));
     let external = field("HubSpot_Id__c");
     for fact in ["custom", "externalId", "unique", "idLookup"] {
         assert_eq!(external[fact], true, "{fact}");
     }
     assert_eq!(
-        (
-            &field("LegacyKey__c")["externalId"],
-            &field("LegacyKey__c")["unique"]
-        ),
+        (&field("LegacyKey__c")["externalId"], &field("LegacyKey__c")["unique"]),
         (&json!(true), &json!(false))
     );
     assert_eq!(field("DisplayName__c")["calculated"], true);
     assert_eq!(field("SystemModstamp")["updateable"], false);
     assert_eq!(field("Address")["type"], "address");
     assert_eq!(field("LeadSource")["picklistValues"][0]["value"], "Web");
-    let contact = client
-        .get(&format!("{DATA}/sobjects/Contact/describe"))
-        .await
-        .with_status(200);
+    let contact = client.get(&format!("{DATA}/sobjects/Contact/describe")).await.with_status(200);
     let fields = contact["fields"].as_array().unwrap();
     let account = fields.iter().find(|field| field["name"] == "AccountId").unwrap();
     assert_eq!(
@@ -125,10 +90,7 @@ async fn describe_tells_what_the_schema_enforces() {
         (&json!(["Account"]), &json!("Account"))
     );
     assert_eq!(
-        client
-            .get(&format!("{DATA}/sobjects/Nope/describe"))
-            .await
-            .with_status(404)[0]["errorCode"],
+        client.get(&format!("{DATA}/sobjects/Nope/describe")).await.with_status(404)[0]["errorCode"],
         "NOT_FOUND"
     );
 }
@@ -142,24 +104,13 @@ async fn tests_can_add_and_remove_objects_and_fields() {
     );
     vendor.add_field("Lead", Field::text("Nickname__c", 20));
     vendor.load("Machine__c", [record(json!({"Serial__c": "X1"}))]);
-    let ids = vendor.load(
-        "Lead",
-        [record(
-            json!({"LastName": "A", "Company": "B", "Nickname__c": "Al"}),
-        )],
-    );
-    let machine = client
-        .get(&format!("{DATA}/sobjects/Machine__c/Serial__c/x1"))
-        .await
-        .with_status(200);
+    let ids = vendor.load("Lead", [record(json!({"LastName": "A", "Company": "B", "Nickname__c": "Al"}))]);
+    let machine = client.get(&format!("{DATA}/sobjects/Machine__c/Serial__c/x1")).await.with_status(200);
     assert!(machine["Id"].as_str().unwrap().starts_with("a01"));
     let path = format!("{DATA}/sobjects/Lead/{}?fields=Nickname__c", ids[0]);
     assert_eq!(client.get(&path).await.with_status(200)["Nickname__c"], "Al");
     vendor.remove_field("Lead", "Nickname__c");
-    assert_eq!(
-        client.get(&path).await.with_status(400)[0]["errorCode"],
-        "INVALID_FIELD"
-    );
+    assert_eq!(client.get(&path).await.with_status(400)[0]["errorCode"], "INVALID_FIELD");
 }
 
 #[tokio::test]
@@ -168,29 +119,14 @@ async fn ids_are_18_characters_and_records_are_found_by_15() {
     let client = Client::salesforce(&vendor);
     let ids = vendor.load("Lead", people(1, 3));
     assert!(ids.iter().all(|id| id.len() == 18 && id.starts_with("00Q")));
-    let lead = client
-        .get(&format!("{DATA}/sobjects/Lead/{}", &ids[1][..15]))
-        .await
-        .with_status(200);
+    let lead = client.get(&format!("{DATA}/sobjects/Lead/{}", &ids[1][..15])).await.with_status(200);
     assert_eq!(lead["Id"], ids[1].as_str());
-    assert_eq!(
-        lead["attributes"]["url"],
-        format!("{DATA}/sobjects/Lead/{}", ids[1])
-    );
-    assert!(
-        lead.as_object().unwrap().contains_key("MobilePhone"),
-        "null fields are shown"
-    );
+    assert_eq!(lead["attributes"]["url"], format!("{DATA}/sobjects/Lead/{}", ids[1]));
+    assert!(lead.as_object().unwrap().contains_key("MobilePhone"), "null fields are shown");
     vendor.delete("Lead", &ids[1]);
-    let gone = client
-        .get(&format!("{DATA}/sobjects/Lead/{}", ids[1]))
-        .await
-        .with_status(404);
+    let gone = client.get(&format!("{DATA}/sobjects/Lead/{}", ids[1])).await.with_status(404);
     assert_eq!(gone[0]["errorCode"], "ENTITY_IS_DELETED");
-    let never = client
-        .get(&format!("{DATA}/sobjects/Lead/00Q000000000000EAA"))
-        .await
-        .with_status(404);
+    let never = client.get(&format!("{DATA}/sobjects/Lead/00Q000000000000EAA")).await.with_status(404);
     assert_eq!(never[0]["errorCode"], "NOT_FOUND");
 }
 
@@ -203,15 +139,9 @@ async fn the_deletion_log_has_a_window_and_can_be_purged() {
     vendor.delete("Lead", &ids[0]);
     vendor.advance(Duration::from_secs(60));
     let log = |start: &str, end: &str| {
-        format!(
-            "{DATA}/sobjects/Lead/deleted/?{}",
-            encoded(&[("start", start), ("end", end)])
-        )
+        format!("{DATA}/sobjects/Lead/deleted/?{}", encoded(&[("start", start), ("end", end)]))
     };
-    let reply = client
-        .get(&log("2026-01-02T03:04:00+00:00", "2026-01-02T04:00:00Z"))
-        .await
-        .with_status(200);
+    let reply = client.get(&log("2026-01-02T03:04:00+00:00", "2026-01-02T04:00:00Z")).await.with_status(200);
     assert_eq!(
         reply["deletedRecords"],
         json!([{"id": ids[0], "deletedDate": "2026-01-02T03:05:05.002+0000"}])
@@ -220,15 +150,8 @@ async fn the_deletion_log_has_a_window_and_can_be_purged() {
         reply["latestDateCovered"], "2026-01-02T03:06:05.002+0000",
         "the log does not reach into the future"
     );
-    let before = client
-        .get(&log("2026-01-02T03:00:00Z", "2026-01-02T03:05:05.002Z"))
-        .await
-        .with_status(200);
-    assert_eq!(
-        before["deletedRecords"],
-        json!([]),
-        "the end is not part of the window"
-    );
+    let before = client.get(&log("2026-01-02T03:00:00Z", "2026-01-02T03:05:05.002Z")).await.with_status(200);
+    assert_eq!(before["deletedRecords"], json!([]), "the end is not part of the window");
     for (start, end) in [
         ("2025-12-01T00:00:00Z", "2026-01-02T00:00:00Z"),
         ("2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z"),
@@ -246,10 +169,7 @@ async fn the_deletion_log_has_a_window_and_can_be_purged() {
         .with_status(200);
     assert_eq!(updated["ids"], json!([ids[1], ids[2]]));
     vendor.purge_deleted();
-    let purged = client
-        .get(&log("2026-01-02T03:04:00Z", "2026-01-02T04:00:00Z"))
-        .await
-        .with_status(200);
+    let purged = client.get(&log("2026-01-02T03:04:00Z", "2026-01-02T04:00:00Z")).await.with_status(200);
     assert_eq!(purged["deletedRecords"], json!([]));
     assert_eq!(purged["earliestDateAvailable"], "2026-01-02T03:06:05.002+0000");
     assert!(vendor.record("Lead", &ids[0]).is_none());

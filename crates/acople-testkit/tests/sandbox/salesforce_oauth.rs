@@ -30,10 +30,7 @@ async fn a_refresh_gives_a_session_without_an_expiry() {
     assert_eq!(answer["token_type"], "Bearer");
     assert_eq!(answer["issued_at"], "1767323045000");
     assert!(answer.get("expires_in").is_none());
-    assert!(
-        answer.get("refresh_token").is_none(),
-        "the token stays the same unless rotation is on"
-    );
+    assert!(answer.get("refresh_token").is_none(), "the token stays the same unless rotation is on");
     let client = Client::new(vendor.url(), answer["access_token"].as_str().unwrap());
     client.get(LIMITS).await.with_status(200);
     assert_eq!(vendor.stats().tokens_issued, 1);
@@ -43,11 +40,7 @@ async fn a_refresh_gives_a_session_without_an_expiry() {
 
 #[tokio::test]
 async fn rotation_kills_the_old_refresh_token() {
-    let vendor = Salesforce::builder()
-        .rotate_refresh_tokens(true)
-        .start()
-        .await
-        .unwrap();
+    let vendor = Salesforce::builder().rotate_refresh_tokens(true).start().await.unwrap();
     let first = vendor.credentials().refresh_token;
     let answer = refresh(&vendor, &first).await.with_status(200);
     let second = answer["refresh_token"].as_str().unwrap();
@@ -69,19 +62,11 @@ async fn a_revoked_grant_is_invalid_until_the_user_grants_again() {
         json!({"error": "invalid_grant", "error_description": "expired access/refresh token"})
     );
     vendor.grant();
-    refresh(&vendor, &vendor.credentials().refresh_token)
-        .await
-        .with_status(200);
+    refresh(&vendor, &vendor.credentials().refresh_token).await.with_status(200);
     let client = Client::new(vendor.url(), "");
     let token = vendor.access_token();
-    client
-        .form("/services/oauth2/revoke", &[("token", &token)])
-        .await
-        .with_status(200);
-    Client::new(vendor.url(), token)
-        .get(LIMITS)
-        .await
-        .with_status(401);
+    client.form("/services/oauth2/revoke", &[("token", &token)]).await.with_status(200);
+    Client::new(vendor.url(), token).get(LIMITS).await.with_status(401);
 }
 
 #[tokio::test]
@@ -98,41 +83,23 @@ async fn client_credentials_come_in_the_header_or_in_the_body() {
     assert!(answer.get("refresh_token").is_none());
     let basic = base64(format!("{}:{}", known.client_id, known.client_secret).as_bytes());
     let headers = [("authorization", format!("Basic {basic}"))];
-    let headers: Vec<(&str, &str)> = headers
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    let reply = client
-        .send("POST", TOKEN, &headers, "grant_type=client_credentials")
-        .await
-        .unwrap();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let reply = client.send("POST", TOKEN, &headers, "grant_type=client_credentials").await.unwrap();
     reply.with_status(200);
-    for (id, secret, error) in [
-        ("x", known.client_secret.as_str(), "invalid_client_id"),
-        (&known.client_id, "x", "invalid_client"),
-    ] {
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", id),
-            ("client_secret", secret),
-        ];
+    for (id, secret, error) in
+        [("x", known.client_secret.as_str(), "invalid_client_id"), (&known.client_id, "x", "invalid_client")]
+    {
+        let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
         assert_eq!(client.form(TOKEN, &form).await.with_status(400)["error"], error);
     }
     let password = [("grant_type", "password"), ("username", "u"), ("password", "p")];
-    assert_eq!(
-        client.form(TOKEN, &password).await.with_status(400)["error"],
-        "unsupported_grant_type"
-    );
+    assert_eq!(client.form(TOKEN, &password).await.with_status(400)["error"], "unsupported_grant_type");
 }
 
 #[tokio::test]
 async fn a_jwt_assertion_is_judged_by_its_claims() {
     let now = 1_800_000_000;
-    let vendor = Salesforce::builder()
-        .assertions_judged_at(now)
-        .start()
-        .await
-        .unwrap();
+    let vendor = Salesforce::builder().assertions_judged_at(now).start().await.unwrap();
     let known = vendor.credentials();
     let client = Client::new(vendor.url(), "");
     let claims = |change: &dyn Fn(&mut Value)| {
@@ -153,12 +120,8 @@ async fn a_jwt_assertion_is_judged_by_its_claims() {
         client.form(TOKEN, &form).await
     };
     send(claims(&|_| {})).await.with_status(200);
-    send(claims(&|c| c["aud"] = vendor.url().into()))
-        .await
-        .with_status(200);
-    send(claims(&|c| c["exp"] = (now + 180).to_string().into()))
-        .await
-        .with_status(200);
+    send(claims(&|c| c["aud"] = vendor.url().into())).await.with_status(200);
+    send(claims(&|c| c["exp"] = (now + 180).to_string().into())).await.with_status(200);
     let bad: [&dyn Fn(&mut Value); 5] = [
         &|c| c["iss"] = "someone".into(),
         &|c| c["sub"] = "someone".into(),
@@ -167,10 +130,7 @@ async fn a_jwt_assertion_is_judged_by_its_claims() {
         &|c| c["exp"] = (now + 86_400).into(),
     ];
     for change in bad {
-        assert_eq!(
-            send(claims(change)).await.with_status(400)["error"],
-            "invalid_grant"
-        );
+        assert_eq!(send(claims(change)).await.with_status(400)["error"], "invalid_grant");
     }
     let unsigned = assertion(&json!({"alg": "none"}), &json!({"iss": known.client_id}));
     for text in [unsigned, "a.b".to_owned(), "!.!.!".to_owned()] {
@@ -181,12 +141,8 @@ async fn a_jwt_assertion_is_judged_by_its_claims() {
 
 #[tokio::test]
 async fn a_session_ends_after_its_uses_or_its_time_or_on_demand() {
-    let vendor = Salesforce::builder()
-        .token_uses(3)
-        .token_lifetime(Duration::from_secs(3_600))
-        .start()
-        .await
-        .unwrap();
+    let vendor =
+        Salesforce::builder().token_uses(3).token_lifetime(Duration::from_secs(3_600)).start().await.unwrap();
     let worn = Client::salesforce(&vendor);
     for _ in 0..3 {
         worn.get(LIMITS).await.with_status(200);
@@ -208,10 +164,7 @@ async fn a_session_ends_after_its_uses_or_its_time_or_on_demand() {
     let ended = Client::salesforce(&vendor);
     vendor.expire_tokens();
     ended.get(LIMITS).await.with_status(401);
-    Client::new(vendor.url(), "never-issued")
-        .get(LIMITS)
-        .await
-        .with_status(401);
+    Client::new(vendor.url(), "never-issued").get(LIMITS).await.with_status(401);
     Client::new(vendor.url(), "").get(LIMITS).await.with_status(401);
     assert_eq!(vendor.stats().answers_with(401), 5);
     assert_eq!(vendor.api_usage(), 5, "refused sessions use up nothing");
@@ -219,10 +172,7 @@ async fn a_session_ends_after_its_uses_or_its_time_or_on_demand() {
 
 fn assertion(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| {
-        base64(value.to_string().as_bytes())
-            .replace('+', "-")
-            .replace('/', "_")
-            .replace('=', "")
+        base64(value.to_string().as_bytes()).replace('+', "-").replace('/', "_").replace('=', "")
     };
     format!("{}.{}.c2lnbmF0dXJl", part(header), part(claims))
 }
@@ -232,15 +182,9 @@ fn base64(bytes: &[u8]) -> String {
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
-        let group = (0..3).fold(0_usize, |group, at| {
-            group << 8 | usize::from(*chunk.get(at).unwrap_or(&0))
-        });
+        let group = (0..3).fold(0_usize, |group, at| group << 8 | usize::from(*chunk.get(at).unwrap_or(&0)));
         for at in 0..4 {
-            out.push(if at > chunk.len() {
-                '='
-            } else {
-                char::from(digits[group >> (18 - 6 * at) & 63])
-            });
+            out.push(if at > chunk.len() { '=' } else { char::from(digits[group >> (18 - 6 * at) & 63]) });
         }
     }
     out

@@ -8,25 +8,17 @@ use crate::client::{Client, Reply, encoded, record};
 const DATA: &str = "/services/data/v67.0";
 
 async fn run(client: &Client, operation: &str, soql: &str) -> Reply {
-    client
-        .get(&format!("{DATA}/{operation}?{}", encoded(&[("q", soql)])))
-        .await
+    client.get(&format!("{DATA}/{operation}?{}", encoded(&[("q", soql)]))).await
 }
 
 async fn query(client: &Client, soql: &str) -> Vec<Value> {
-    run(client, "query", soql).await.with_status(200)["records"]
-        .as_array()
-        .unwrap()
-        .clone()
+    run(client, "query", soql).await.with_status(200)["records"].as_array().unwrap().clone()
 }
 
 /// The values of one field of all records that a condition finds, in id order.
 async fn names(client: &Client, condition: &str) -> Vec<String> {
     let records = query(client, &format!("SELECT LastName FROM Lead WHERE {condition}")).await;
-    records
-        .iter()
-        .map(|record| record["LastName"].as_str().unwrap().to_owned())
-        .collect()
+    records.iter().map(|record| record["LastName"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -58,10 +50,7 @@ async fn pages_follow_their_locator_to_the_end() {
     }
     assert_eq!(seen, ids);
     let stats = vendor.stats();
-    assert_eq!(
-        (stats.requests_of("query"), stats.requests_of("query_more")),
-        (1, 4)
-    );
+    assert_eq!((stats.requests_of("query"), stats.requests_of("query_more")), (1, 4));
     assert_eq!(stats.records_out, 4 + 2 * 4 + 2 * 2);
 }
 
@@ -70,22 +59,12 @@ async fn a_batch_size_is_a_hint_within_bounds() {
     let vendor = Salesforce::start().await.unwrap();
     let client = Client::salesforce(&vendor);
     vendor.load("Lead", people(5, 2_100));
-    for (hint, expected) in [
-        ("", 2_000),
-        ("batchSize=300", 300),
-        ("batchSize=1", 200),
-        ("batchSize=9999", 2_000),
-    ] {
+    for (hint, expected) in
+        [("", 2_000), ("batchSize=300", 300), ("batchSize=1", 200), ("batchSize=9999", 2_000)]
+    {
         let path = format!("{DATA}/query?{}", encoded(&[("q", "SELECT Id FROM Lead")]));
-        let reply = client
-            .send("GET", &path, &[("sforce-query-options", hint)], "")
-            .await
-            .unwrap();
-        assert_eq!(
-            reply.json()["records"].as_array().unwrap().len(),
-            expected,
-            "{hint}"
-        );
+        let reply = client.send("GET", &path, &[("sforce-query-options", hint)], "").await.unwrap();
+        assert_eq!(reply.json()["records"].as_array().unwrap().len(), expected, "{hint}");
     }
 }
 
@@ -99,36 +78,21 @@ async fn a_locator_keeps_the_ids_of_its_query() {
     let order: Vec<String> = {
         let mut leads = vendor.records("Lead");
         leads.sort_by_key(|lead| lead["LastName"].as_str().unwrap().to_lowercase());
-        leads
-            .iter()
-            .map(|lead| lead["Id"].as_str().unwrap().to_owned())
-            .collect()
+        leads.iter().map(|lead| lead["Id"].as_str().unwrap().to_owned()).collect()
     };
     // The data moves on: one more lead at the front, one deleted, one renamed to the front.
     vendor.load("Lead", [record(json!({"LastName": "AAA", "Company": "New"}))]);
     vendor.delete("Lead", &order[2]);
     vendor.update("Lead", &order[3], &record(json!({"LastName": "AAB"})));
-    let second = client
-        .get(first["nextRecordsUrl"].as_str().unwrap())
-        .await
-        .with_status(200);
+    let second = client.get(first["nextRecordsUrl"].as_str().unwrap()).await.with_status(200);
     assert_eq!(second["totalSize"], 6);
     assert_eq!(second["records"].as_array().unwrap().len(), 1);
     assert_eq!(second["records"][0]["Id"], order[3].as_str());
-    assert_eq!(
-        second["records"][0]["LastName"], "AAB",
-        "the record is shown as it is now"
-    );
+    assert_eq!(second["records"][0]["LastName"], "AAB", "the record is shown as it is now");
     vendor.expire_locators();
-    let expired = client
-        .get(second["nextRecordsUrl"].as_str().unwrap())
-        .await
-        .with_status(400);
+    let expired = client.get(second["nextRecordsUrl"].as_str().unwrap()).await.with_status(400);
     assert_eq!(expired[0]["errorCode"], "INVALID_QUERY_LOCATOR");
-    let nonsense = client
-        .get(&format!("{DATA}/query/01g000000000000AAA-x"))
-        .await
-        .with_status(400);
+    let nonsense = client.get(&format!("{DATA}/query/01g000000000000AAA-x")).await.with_status(400);
     assert_eq!(nonsense[0]["errorCode"], "INVALID_QUERY_LOCATOR");
     assert_eq!(ids.len(), 6);
 }
@@ -149,9 +113,7 @@ async fn deleted_records_are_seen_by_query_all_alone() {
         .map(|record| record["IsDeleted"].as_bool().unwrap())
         .collect();
     assert_eq!(deleted, [false, true, false]);
-    let only = run(&client, "queryAll", "SELECT Id FROM Lead WHERE IsDeleted = true")
-        .await
-        .with_status(200);
+    let only = run(&client, "queryAll", "SELECT Id FROM Lead WHERE IsDeleted = true").await.with_status(200);
     assert_eq!(only["records"][0]["Id"], ids[1].as_str());
     assert_eq!(vendor.count("Lead"), 2);
 }
@@ -220,18 +182,9 @@ async fn conditions_mean_what_they_say() {
 async fn texts_with_quotes_backslashes_and_line_breaks_are_found() {
     let vendor = Salesforce::start().await.unwrap();
     let client = Client::salesforce(&vendor);
-    for name in [
-        "O'Brien",
-        "back\\slash",
-        "line\nbreak",
-        "' OR LastName != '",
-        "Zoë 日本",
-    ] {
+    for name in ["O'Brien", "back\\slash", "line\nbreak", "' OR LastName != '", "Zoë 日本"] {
         vendor.load("Lead", [record(json!({"LastName": name, "Company": "C"}))]);
-        let escaped = name
-            .replace('\\', r"\\")
-            .replace('\'', r"\'")
-            .replace('\n', r"\n");
+        let escaped = name.replace('\\', r"\\").replace('\'', r"\'").replace('\n', r"\n");
         assert_eq!(names(&client, &format!("LastName = '{escaped}'")).await, [name]);
     }
 }
@@ -251,10 +204,7 @@ async fn order_limit_offset_and_count() {
         ("ORDER BY NumberOfEmployees", "BCAD"),
         ("ORDER BY NumberOfEmployees NULLS LAST", "CADB"),
         ("ORDER BY NumberOfEmployees DESC, LastName DESC", "BDAC"),
-        (
-            "ORDER BY NumberOfEmployees DESC NULLS LAST, LastName ASC LIMIT 2",
-            "AD",
-        ),
+        ("ORDER BY NumberOfEmployees DESC NULLS LAST, LastName ASC LIMIT 2", "AD"),
         ("ORDER BY LastName DESC LIMIT 2 OFFSET 1", "CB"),
         ("ORDER BY Id DESC", "DCBA"),
         ("ORDER BY SystemModstamp ASC, Id ASC LIMIT 3", "ABC"),
@@ -262,23 +212,13 @@ async fn order_limit_offset_and_count() {
         ("LIMIT 0", ""),
     ] {
         let records = query(&client, &format!("SELECT LastName FROM Lead {rest}")).await;
-        let names: String = records
-            .iter()
-            .map(|record| record["LastName"].as_str().unwrap())
-            .collect();
+        let names: String = records.iter().map(|record| record["LastName"].as_str().unwrap()).collect();
         assert_eq!(names, expected, "{rest}");
     }
-    let count = run(
-        &client,
-        "query",
-        "SELECT COUNT() FROM Lead WHERE NumberOfEmployees > 1",
-    )
-    .await
-    .with_status(200);
+    let count =
+        run(&client, "query", "SELECT COUNT() FROM Lead WHERE NumberOfEmployees > 1").await.with_status(200);
     assert_eq!(count, json!({"totalSize": 2, "done": true, "records": []}));
-    let limited = run(&client, "query", "SELECT Id FROM Lead LIMIT 3")
-        .await
-        .with_status(200);
+    let limited = run(&client, "query", "SELECT Id FROM Lead LIMIT 3").await.with_status(200);
     assert_eq!(limited["totalSize"], 3);
 }
 
@@ -286,32 +226,21 @@ async fn order_limit_offset_and_count() {
 async fn relations_lead_to_the_parent() {
     let vendor = Salesforce::start().await.unwrap();
     let client = Client::salesforce(&vendor);
-    let accounts = vendor.load(
-        "Account",
-        [record(json!({"Name": "Acme", "Industry": "Banking"}))],
-    );
+    let accounts = vendor.load("Account", [record(json!({"Name": "Acme", "Industry": "Banking"}))]);
     vendor.load(
         "Contact",
-        [
-            json!({"LastName": "In", "AccountId": accounts[0]}),
-            json!({"LastName": "Out"}),
-        ]
-        .map(record),
+        [json!({"LastName": "In", "AccountId": accounts[0]}), json!({"LastName": "Out"})].map(record),
     );
-    let contacts = query(
-        &client,
-        "SELECT LastName, Account.Name, Account.Industry FROM Contact ORDER BY LastName",
-    )
-    .await;
+    let contacts =
+        query(&client, "SELECT LastName, Account.Name, Account.Industry FROM Contact ORDER BY LastName")
+            .await;
     assert_eq!(contacts[0]["Account"]["attributes"]["type"], "Account");
     assert_eq!(contacts[0]["Account"]["Name"], "Acme");
     assert_eq!(contacts[0]["Account"]["Industry"], "Banking");
     assert_eq!(contacts[1]["Account"], Value::Null);
     let found = query(&client, "SELECT Id FROM Contact WHERE Account.Name = 'acme'").await;
     assert_eq!(found.len(), 1);
-    let wrong = run(&client, "query", "SELECT Owner.Name FROM Contact")
-        .await
-        .with_status(400);
+    let wrong = run(&client, "query", "SELECT Owner.Name FROM Contact").await.with_status(400);
     assert_eq!(wrong[0]["errorCode"], "INVALID_FIELD");
 }
 
@@ -319,22 +248,11 @@ async fn relations_lead_to_the_parent() {
 async fn compound_and_formula_fields_are_computed() {
     let vendor = Salesforce::start().await.unwrap();
     let client = Client::salesforce(&vendor);
-    let ids = vendor.load(
-        "Lead",
-        [record(
-            json!({"FirstName": "A", "LastName": "B", "Company": "C", "City": "Köln"}),
-        )],
-    );
-    vendor.update(
-        "Lead",
-        &ids[0],
-        &record(json!({"FirstName": null, "Company": "D"})),
-    );
+    let ids = vendor
+        .load("Lead", [record(json!({"FirstName": "A", "LastName": "B", "Company": "C", "City": "Köln"}))]);
+    vendor.update("Lead", &ids[0], &record(json!({"FirstName": null, "Company": "D"})));
     let lead = &query(&client, "SELECT Name, DisplayName__c, Address FROM Lead").await[0];
-    assert_eq!(
-        (&lead["Name"], &lead["DisplayName__c"]),
-        (&json!("B"), &json!("B (D)"))
-    );
+    assert_eq!((&lead["Name"], &lead["DisplayName__c"]), (&json!("B"), &json!("B (D)")));
     assert_eq!(lead["Address"]["city"], "Köln");
 }
 
@@ -344,81 +262,26 @@ async fn what_can_not_be_run_is_refused_with_the_vendors_code() {
     let client = Client::salesforce(&vendor);
     for (soql, code, says) in [
         ("SELECT Id FROM Lead WHERE", "MALFORMED_QUERY", "unexpected end"),
-        (
-            "SELECT Id FROM Lead WHERE LastName = 'x' AND Title = 'y' OR Title = 'z'",
-            "MALFORMED_QUERY",
-            "OR",
-        ),
+        ("SELECT Id FROM Lead WHERE LastName = 'x' AND Title = 'y' OR Title = 'z'", "MALFORMED_QUERY", "OR"),
         ("SELECT Id FROM Lead WHERE LastName = 'x", "MALFORMED_QUERY", ""),
-        (
-            "SELECT Id, Nope FROM Lead",
-            "INVALID_FIELD",
-            "No such column 'Nope' on entity 'Lead'",
-        ),
-        (
-            "SELECT Id FROM Lead WHERE Nope = 1",
-            "INVALID_FIELD",
-            "No such column 'Nope'",
-        ),
-        (
-            "SELECT Id FROM Lead ORDER BY Nope",
-            "INVALID_FIELD",
-            "No such column 'Nope'",
-        ),
-        (
-            "SELECT COUNT() FROM Lead WHERE Nope = 1",
-            "INVALID_FIELD",
-            "No such column 'Nope'",
-        ),
+        ("SELECT Id, Nope FROM Lead", "INVALID_FIELD", "No such column 'Nope' on entity 'Lead'"),
+        ("SELECT Id FROM Lead WHERE Nope = 1", "INVALID_FIELD", "No such column 'Nope'"),
+        ("SELECT Id FROM Lead ORDER BY Nope", "INVALID_FIELD", "No such column 'Nope'"),
+        ("SELECT COUNT() FROM Lead WHERE Nope = 1", "INVALID_FIELD", "No such column 'Nope'"),
         ("SELECT Id, Id FROM Lead", "INVALID_FIELD", "duplicate field"),
         ("SELECT Id FROM Nope", "INVALID_TYPE", "Nope"),
-        (
-            "SELECT Id FROM Lead WHERE Description = 'x'",
-            "INVALID_FIELD",
-            "can not be filtered",
-        ),
-        (
-            "SELECT Id FROM Lead WHERE SystemModstamp > '2026-01-02T03:04:05Z'",
-            "INVALID_FIELD",
-            "dateTime",
-        ),
-        (
-            "SELECT Id FROM Lead WHERE ConsentDate__c = 2026-01-02T03:04:05Z",
-            "INVALID_FIELD",
-            "date",
-        ),
-        (
-            "SELECT Id FROM Lead WHERE LastName = 5",
-            "INVALID_FIELD",
-            "enclosed in quotes",
-        ),
-        (
-            "SELECT Id FROM Lead WHERE NumberOfEmployees = '5'",
-            "INVALID_FIELD",
-            "not be enclosed in quotes",
-        ),
-        (
-            "SELECT Id FROM Lead WHERE DoNotCall = 1",
-            "INVALID_FIELD",
-            "boolean",
-        ),
-        (
-            "SELECT Id FROM Lead WHERE Id = 'x'",
-            "INVALID_QUERY_FILTER_OPERATOR",
-            "invalid ID field",
-        ),
-        (
-            "SELECT Id FROM Lead OFFSET 2001",
-            "NUMBER_OUTSIDE_VALID_RANGE",
-            "2000",
-        ),
+        ("SELECT Id FROM Lead WHERE Description = 'x'", "INVALID_FIELD", "can not be filtered"),
+        ("SELECT Id FROM Lead WHERE SystemModstamp > '2026-01-02T03:04:05Z'", "INVALID_FIELD", "dateTime"),
+        ("SELECT Id FROM Lead WHERE ConsentDate__c = 2026-01-02T03:04:05Z", "INVALID_FIELD", "date"),
+        ("SELECT Id FROM Lead WHERE LastName = 5", "INVALID_FIELD", "enclosed in quotes"),
+        ("SELECT Id FROM Lead WHERE NumberOfEmployees = '5'", "INVALID_FIELD", "not be enclosed in quotes"),
+        ("SELECT Id FROM Lead WHERE DoNotCall = 1", "INVALID_FIELD", "boolean"),
+        ("SELECT Id FROM Lead WHERE Id = 'x'", "INVALID_QUERY_FILTER_OPERATOR", "invalid ID field"),
+        ("SELECT Id FROM Lead OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE", "2000"),
     ] {
         let errors = run(&client, "query", soql).await.with_status(400);
         assert_eq!(errors[0]["errorCode"], code, "{soql}");
-        assert!(
-            errors[0]["message"].as_str().unwrap().contains(says),
-            "{soql}: {errors}"
-        );
+        assert!(errors[0]["message"].as_str().unwrap().contains(says), "{soql}: {errors}");
     }
     client.get(&format!("{DATA}/query")).await.with_status(400);
 }

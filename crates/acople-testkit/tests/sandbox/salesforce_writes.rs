@@ -22,13 +22,15 @@ fn codes(results: &Value) -> Vec<&str> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|result| {
-            if code(result).is_empty() {
-                result["errors"][0]["statusCode"].as_str().unwrap()
-            } else {
-                "ok"
-            }
-        })
+        .map(
+            |result| {
+                if code(result).is_empty() {
+                    result["errors"][0]["statusCode"].as_str().unwrap()
+                } else {
+                    "ok"
+                }
+            },
+        )
         .collect()
 }
 
@@ -43,10 +45,7 @@ async fn single_calls_create_read_update_and_delete() {
         )
         .await
         .with_status(201);
-    assert_eq!(
-        (&created["success"], &created["errors"]),
-        (&json!(true), &json!([]))
-    );
+    assert_eq!((&created["success"], &created["errors"]), (&json!(true), &json!([])));
     let id = created["id"].as_str().unwrap();
     let stored = vendor.record("Lead", id).unwrap();
     assert_eq!(stored["LastName"], "Müller");
@@ -56,40 +55,18 @@ async fn single_calls_create_read_update_and_delete() {
     assert_eq!(stored["CreatedDate"], "2026-01-02T03:04:05.001+0000");
 
     let path = format!("{DATA}/sobjects/Lead/{id}");
-    assert!(
-        client
-            .patch(&path, &json!({"Title": "CEO", "Company": "D"}))
-            .await
-            .with_status(204)
-            .is_null()
-    );
+    assert!(client.patch(&path, &json!({"Title": "CEO", "Company": "D"})).await.with_status(204).is_null());
     let stored = vendor.record("Lead", id).unwrap();
-    assert_eq!(
-        (&stored["Title"], &stored["LastName"]),
-        (&json!("CEO"), &json!("Müller"))
-    );
+    assert_eq!((&stored["Title"], &stored["LastName"]), (&json!("CEO"), &json!("Müller")));
     assert_eq!(stored["SystemModstamp"], "2026-01-02T03:04:05.002+0000");
     assert_eq!(stored["CreatedDate"], "2026-01-02T03:04:05.001+0000");
 
     client.delete(&path).await.with_status(204);
-    assert_eq!(
-        client.delete(&path).await.with_status(404)[0]["errorCode"],
-        "ENTITY_IS_DELETED"
-    );
-    assert_eq!(
-        client.patch(&path, &json!({})).await.with_status(404)[0]["errorCode"],
-        "ENTITY_IS_DELETED"
-    );
+    assert_eq!(client.delete(&path).await.with_status(404)[0]["errorCode"], "ENTITY_IS_DELETED");
+    assert_eq!(client.patch(&path, &json!({})).await.with_status(404)[0]["errorCode"], "ENTITY_IS_DELETED");
     assert_eq!(vendor.count("Lead"), 0);
     let stats = vendor.stats();
-    assert_eq!(
-        (
-            stats.records_created,
-            stats.records_updated,
-            stats.records_deleted
-        ),
-        (1, 1, 1)
-    );
+    assert_eq!((stats.records_created, stats.records_updated, stats.records_deleted), (1, 1, 1));
     assert_eq!(stats.records_refused, 2);
 }
 
@@ -99,76 +76,37 @@ async fn refused_fields_are_named_with_the_vendors_code() {
     let client = Client::salesforce(&vendor);
     let path = format!("{DATA}/sobjects/Lead");
     for (body, code, fields) in [
-        (
-            json!({"Company": "C"}),
-            "REQUIRED_FIELD_MISSING",
-            json!(["LastName"]),
-        ),
-        (
-            json!({"LastName": " ", "Company": null}),
-            "REQUIRED_FIELD_MISSING",
-            json!(["LastName", "Company"]),
-        ),
-        (
-            json!({"LastName": "L", "Company": "C", "Nope__c": 1}),
-            "INVALID_FIELD",
-            json!([]),
-        ),
+        (json!({"Company": "C"}), "REQUIRED_FIELD_MISSING", json!(["LastName"])),
+        (json!({"LastName": " ", "Company": null}), "REQUIRED_FIELD_MISSING", json!(["LastName", "Company"])),
+        (json!({"LastName": "L", "Company": "C", "Nope__c": 1}), "INVALID_FIELD", json!([])),
         (
             json!({"LastName": "L", "Company": "C", "Name": "N"}),
             "INVALID_FIELD_FOR_INSERT_UPDATE",
             json!(["Name"]),
         ),
-        (
-            json!({"LastName": "é".repeat(81), "Company": "C"}),
-            "STRING_TOO_LONG",
-            json!(["LastName"]),
-        ),
+        (json!({"LastName": "é".repeat(81), "Company": "C"}), "STRING_TOO_LONG", json!(["LastName"])),
         (
             json!({"LastName": "L", "Company": "C", "Email": "not-an-email"}),
             "INVALID_EMAIL_ADDRESS",
             json!(["Email"]),
         ),
-        (
-            json!({"LastName": "L", "Company": "C", "OwnerId": "nobody"}),
-            "MALFORMED_ID",
-            json!(["OwnerId"]),
-        ),
+        (json!({"LastName": "L", "Company": "C", "OwnerId": "nobody"}), "MALFORMED_ID", json!(["OwnerId"])),
     ] {
         let errors = client.post(&path, &body).await.with_status(400);
-        assert_eq!(
-            (&errors[0]["errorCode"], &errors[0]["fields"]),
-            (&json!(code), &fields),
-            "{body}"
-        );
+        assert_eq!((&errors[0]["errorCode"], &errors[0]["fields"]), (&json!(code), &fields), "{body}");
     }
-    client
-        .post(&path, &json!({"LastName": "é".repeat(80), "Company": "C"}))
-        .await
-        .with_status(201);
+    client.post(&path, &json!({"LastName": "é".repeat(80), "Company": "C"})).await.with_status(201);
     let contact = json!({"LastName": "L", "AccountId": "001000000000000AAA"});
-    let errors = client
-        .post(&format!("{DATA}/sobjects/Contact"), &contact)
-        .await
-        .with_status(400);
+    let errors = client.post(&format!("{DATA}/sobjects/Contact"), &contact).await.with_status(400);
     assert_eq!(errors[0]["errorCode"], "INVALID_CROSS_REFERENCE_KEY");
     let account = json!({"Name": "A", "Tier__c": "Tin"});
-    let errors = client
-        .post(&format!("{DATA}/sobjects/Account"), &account)
-        .await
-        .with_status(400);
+    let errors = client.post(&format!("{DATA}/sobjects/Account"), &account).await.with_status(400);
     assert_eq!(errors[0]["errorCode"], "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST");
     let typed = json!({"LastName": "L", "Company": "C", "NumberOfEmployees": "many"});
-    assert_eq!(
-        client.post(&path, &typed).await.with_status(400)[0]["errorCode"],
-        "JSON_PARSER_ERROR"
-    );
+    assert_eq!(client.post(&path, &typed).await.with_status(400)[0]["errorCode"], "JSON_PARSER_ERROR");
     let broken = client.send("POST", &path, &[], "{\"LastName\":").await.unwrap();
     assert_eq!(broken.with_status(400)[0]["errorCode"], "JSON_PARSER_ERROR");
-    client
-        .post(&format!("{DATA}/sobjects/Nope"), &json!({}))
-        .await
-        .with_status(404);
+    client.post(&format!("{DATA}/sobjects/Nope"), &json!({})).await.with_status(404);
 }
 
 #[tokio::test]
@@ -179,20 +117,12 @@ async fn values_are_kept_as_their_fields_hold_them() {
         "LastName": 7, "Company": "C", "DoNotCall": "true", "NumberOfEmployees": 12.0, "AnnualSpend__c": 10,
         "ConsentDate__c": "2026-03-04", "LastWebVisit__c": "2026-03-04T05:06:07+02:00",
     });
-    let id = client
-        .post(&format!("{DATA}/sobjects/Lead"), &body)
-        .await
-        .with_status(201)["id"]
-        .clone();
+    let id = client.post(&format!("{DATA}/sobjects/Lead"), &body).await.with_status(201)["id"].clone();
     let stored = vendor.record("Lead", id.as_str().unwrap()).unwrap();
     assert_eq!(stored["LastName"], "7");
     assert_eq!(stored["DoNotCall"], true);
     assert_eq!(stored["NumberOfEmployees"].to_string(), "12");
-    assert_eq!(
-        stored["AnnualSpend__c"].to_string(),
-        "10.0",
-        "amounts are doubles on the wire"
-    );
+    assert_eq!(stored["AnnualSpend__c"].to_string(), "10.0", "amounts are doubles on the wire");
     assert_eq!(stored["ConsentDate__c"], "2026-03-04");
     assert_eq!(stored["LastWebVisit__c"], "2026-03-04T03:06:07.000+0000");
 }
@@ -210,45 +140,25 @@ async fn a_collection_answers_200_with_one_outcome_per_record_in_order() {
         {"attributes": {"type": "Nope"}, "X": 1},
         {"attributes": {"type": "Account"}, "Name": "A"},
     ]);
-    let results = client
-        .post(&path, &json!({"allOrNone": false, "records": records}))
-        .await
-        .with_status(200);
+    let results = client.post(&path, &json!({"allOrNone": false, "records": records})).await.with_status(200);
     assert_eq!(
         codes(&results),
-        [
-            "ok",
-            "REQUIRED_FIELD_MISSING",
-            "DUPLICATE_VALUE",
-            "INVALID_EMAIL_ADDRESS",
-            "INVALID_TYPE",
-            "ok"
-        ]
+        ["ok", "REQUIRED_FIELD_MISSING", "DUPLICATE_VALUE", "INVALID_EMAIL_ADDRESS", "INVALID_TYPE", "ok"]
     );
     assert_eq!(results[1]["errors"][0]["fields"], json!(["LastName"]));
     let first = results[0]["id"].as_str().unwrap();
-    assert!(
-        results[2]["errors"][0]["message"]
-            .as_str()
-            .unwrap()
-            .contains(first)
-    );
+    assert!(results[2]["errors"][0]["message"].as_str().unwrap().contains(first));
     let account = results[5]["id"].as_str().unwrap();
     assert_eq!(
         vendor.record("Lead", first).unwrap()["SystemModstamp"],
         vendor.record("Account", account).unwrap()["SystemModstamp"],
         "all records of a call share their timestamp"
     );
-    let all_bad = client
-        .post(&path, &json!({"records": [lead(json!({"Company": ""}))]}))
-        .await
-        .with_status(200);
+    let all_bad =
+        client.post(&path, &json!({"records": [lead(json!({"Company": ""}))]})).await.with_status(200);
     assert_eq!(codes(&all_bad), ["REQUIRED_FIELD_MISSING"]);
     let stats = vendor.stats();
-    assert_eq!(
-        (stats.records_created, stats.records_refused, stats.records_in()),
-        (2, 5, 7)
-    );
+    assert_eq!((stats.records_created, stats.records_refused, stats.records_in()), (2, 5, 7));
     assert_eq!(stats.requests_of("create_collection"), 2);
 }
 
@@ -256,46 +166,24 @@ async fn a_collection_answers_200_with_one_outcome_per_record_in_order() {
 async fn all_or_none_leaves_no_trace_of_a_call_with_one_bad_record() {
     let vendor = Salesforce::start().await.unwrap();
     let client = Client::salesforce(&vendor);
-    let ids = vendor.load(
-        "Lead",
-        [record(
-            json!({"LastName": "Old", "Company": "C", "HubSpot_Id__c": "h1"}),
-        )],
-    );
+    let ids =
+        vendor.load("Lead", [record(json!({"LastName": "Old", "Company": "C", "HubSpot_Id__c": "h1"}))]);
     let before = vendor.records("Lead");
     let body = json!({"allOrNone": true, "records": [
         lead(json!({"HubSpot_Id__c": "h1", "LastName": "New"})),
         lead(json!({"HubSpot_Id__c": "h2"})),
         lead(json!({"HubSpot_Id__c": "h3", "Email": "bad"})),
     ]});
-    let results = client
-        .patch(&format!("{DATA}/composite/sobjects/Lead/HubSpot_Id__c"), &body)
-        .await
-        .with_status(200);
+    let results =
+        client.patch(&format!("{DATA}/composite/sobjects/Lead/HubSpot_Id__c"), &body).await.with_status(200);
     let rolled_back = "ALL_OR_NONE_OPERATION_ROLLED_BACK";
-    assert_eq!(
-        codes(&results),
-        [rolled_back, rolled_back, "INVALID_EMAIL_ADDRESS"]
-    );
+    assert_eq!(codes(&results), [rolled_back, rolled_back, "INVALID_EMAIL_ADDRESS"]);
     assert_eq!(vendor.records("Lead"), before);
-    let path = format!(
-        "{DATA}/composite/sobjects?ids={},00Q000000000000EAA&allOrNone=true",
-        ids[0]
-    );
-    assert_eq!(
-        codes(&client.delete(&path).await.with_status(200)),
-        [rolled_back, "NOT_FOUND"]
-    );
+    let path = format!("{DATA}/composite/sobjects?ids={},00Q000000000000EAA&allOrNone=true", ids[0]);
+    assert_eq!(codes(&client.delete(&path).await.with_status(200)), [rolled_back, "NOT_FOUND"]);
     assert_eq!(vendor.records("Lead"), before);
     let stats = vendor.stats();
-    assert_eq!(
-        (
-            stats.records_created,
-            stats.records_updated,
-            stats.records_deleted
-        ),
-        (0, 0, 0)
-    );
+    assert_eq!((stats.records_created, stats.records_updated, stats.records_deleted), (0, 0, 0));
 }
 
 #[tokio::test]
@@ -304,23 +192,13 @@ async fn more_than_200_records_are_refused_as_a_whole() {
     let client = Client::salesforce(&vendor);
     let path = format!("{DATA}/composite/sobjects");
     let many = |n: usize| json!({"records": vec![lead(json!({})); n]});
-    assert_eq!(
-        client.post(&path, &many(201)).await.with_status(400)[0]["errorCode"],
-        "EXCEEDED_ID_LIMIT"
-    );
+    assert_eq!(client.post(&path, &many(201)).await.with_status(400)[0]["errorCode"], "EXCEEDED_ID_LIMIT");
     assert_eq!(vendor.count("Lead"), 0);
     client.post(&path, &many(200)).await.with_status(200);
     assert_eq!(vendor.count("Lead"), 200);
     let typed = json!({"records": [lead(json!({})), lead(json!({"DoNotCall": "maybe"}))]});
-    assert_eq!(
-        client.post(&path, &typed).await.with_status(400)[0]["errorCode"],
-        "JSON_PARSER_ERROR"
-    );
-    assert_eq!(
-        vendor.count("Lead"),
-        200,
-        "a request that can not be read changes nothing"
-    );
+    assert_eq!(client.post(&path, &typed).await.with_status(400)[0]["errorCode"], "JSON_PARSER_ERROR");
+    assert_eq!(vendor.count("Lead"), 200, "a request that can not be read changes nothing");
 }
 
 #[tokio::test]
@@ -341,10 +219,7 @@ async fn collections_update_and_delete_by_id() {
         update(json!(ids[1])),
         update(json!(&ids[1][..15])),
     ]);
-    let results = client
-        .patch(&path, &json!({"records": records}))
-        .await
-        .with_status(200);
+    let results = client.patch(&path, &json!({"records": records})).await.with_status(200);
     assert_eq!(
         codes(&results),
         [
@@ -361,14 +236,8 @@ async fn collections_update_and_delete_by_id() {
     assert!(!vendor.record("Lead", &ids[1]).unwrap().contains_key("Title"));
 
     let list = [&ids[1], &ids[2], "00Q000000000000EAA", "zzz"].join(",");
-    let results = client
-        .delete(&format!("{path}?ids={list}&allOrNone=false"))
-        .await
-        .with_status(200);
-    assert_eq!(
-        codes(&results),
-        ["ok", "ENTITY_IS_DELETED", "NOT_FOUND", "MALFORMED_ID"]
-    );
+    let results = client.delete(&format!("{path}?ids={list}&allOrNone=false")).await.with_status(200);
+    assert_eq!(codes(&results), ["ok", "ENTITY_IS_DELETED", "NOT_FOUND", "MALFORMED_ID"]);
     assert_eq!(vendor.count("Lead"), 1);
 
     let read = json!({"ids": [ids[0], ids[1]], "fields": ["Id", "LastName"]});
@@ -386,20 +255,11 @@ async fn upserts_find_records_by_their_external_id() {
     let first = client
         .patch(
             &path,
-            &batch(json!([
-                lead(json!({"HubSpot_Id__c": "1"})),
-                lead(json!({"HubSpot_Id__c": "2"}))
-            ])),
+            &batch(json!([lead(json!({"HubSpot_Id__c": "1"})), lead(json!({"HubSpot_Id__c": "2"}))])),
         )
         .await
         .with_status(200);
-    assert!(
-        first
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|result| result["created"] == true)
-    );
+    assert!(first.as_array().unwrap().iter().all(|result| result["created"] == true));
     let again = batch(json!([
         lead(json!({"HubSpot_Id__c": "1", "Title": "T"})),
         lead(json!({"HubSpot_Id__c": "3"})),
@@ -411,34 +271,17 @@ async fn upserts_find_records_by_their_external_id() {
     let second = client.patch(&path, &again).await.with_status(200);
     assert_eq!(
         codes(&second),
-        [
-            "ok",
-            "ok",
-            "MISSING_ARGUMENT",
-            "DUPLICATE_VALUE",
-            "DUPLICATE_VALUE",
-            "INVALID_TYPE"
-        ]
+        ["ok", "ok", "MISSING_ARGUMENT", "DUPLICATE_VALUE", "DUPLICATE_VALUE", "INVALID_TYPE"]
     );
-    assert_eq!(
-        (&second[0]["created"], &second[0]["id"]),
-        (&json!(false), &first[0]["id"])
-    );
+    assert_eq!((&second[0]["created"], &second[0]["id"]), (&json!(false), &first[0]["id"]));
     assert_eq!(second[1]["created"], true);
     assert_eq!(vendor.count("Lead"), 3);
     // A deleted record does not count as a match.
     vendor.delete("Lead", first[1]["id"].as_str().unwrap());
-    let third = client
-        .patch(&path, &batch(json!([lead(json!({"HubSpot_Id__c": "2"}))])))
-        .await
-        .with_status(200);
+    let third =
+        client.patch(&path, &batch(json!([lead(json!({"HubSpot_Id__c": "2"}))]))).await.with_status(200);
     assert_eq!(third[0]["created"], true);
-    let wrong = client
-        .patch(
-            &format!("{DATA}/composite/sobjects/Lead/Title"),
-            &batch(json!([])),
-        )
-        .await;
+    let wrong = client.patch(&format!("{DATA}/composite/sobjects/Lead/Title"), &batch(json!([]))).await;
     assert_eq!(wrong.with_status(400)[0]["errorCode"], "INVALID_FIELD");
 }
 
@@ -451,39 +294,22 @@ async fn a_single_upsert_tells_created_updated_and_ambiguous_apart() {
     let created = client.patch(&path, &body).await.with_status(201);
     assert_eq!(created["created"], true);
     let updated = client.patch(&path, &body).await.with_status(200);
-    assert_eq!(
-        (&updated["created"], &updated["id"]),
-        (&json!(false), &created["id"])
-    );
+    assert_eq!((&updated["created"], &updated["id"]), (&json!(false), &created["id"]));
     assert_eq!(vendor.records("Lead")[0]["HubSpot_Id__c"], "a/b c");
     assert_eq!(client.get(&path).await.with_status(200)["Id"], created["id"]);
 
-    let twins = vendor.load(
-        "Lead",
-        vec![record(json!({"LastName": "L", "Company": "C", "LegacyKey__c": "k"})); 2],
-    );
+    let twins =
+        vendor.load("Lead", vec![record(json!({"LastName": "L", "Company": "C", "LegacyKey__c": "k"})); 2]);
     let path = format!("{DATA}/sobjects/Lead/LegacyKey__c/K");
     let urls = client.patch(&path, &body).await.with_status(300);
-    assert_eq!(
-        urls,
-        json!(
-            twins
-                .iter()
-                .map(|id| format!("{DATA}/sobjects/Lead/{id}"))
-                .collect::<Vec<_>>()
-        )
-    );
+    assert_eq!(urls, json!(twins.iter().map(|id| format!("{DATA}/sobjects/Lead/{id}")).collect::<Vec<_>>()));
     client.get(&path).await.with_status(300);
     let both = json!({"records": [lead(json!({"LegacyKey__c": "k"}))]});
-    let results = client
-        .patch(&format!("{DATA}/composite/sobjects/Lead/LegacyKey__c"), &both)
-        .await
-        .with_status(200);
+    let results =
+        client.patch(&format!("{DATA}/composite/sobjects/Lead/LegacyKey__c"), &both).await.with_status(200);
     assert_eq!(codes(&results), ["DUPLICATE_EXTERNAL_ID"]);
     let named = json!({"LastName": "L", "Company": "C", "HubSpot_Id__c": "z"});
-    let errors = client
-        .patch(&format!("{DATA}/sobjects/Lead/HubSpot_Id__c/z"), &named)
-        .await
-        .with_status(400);
+    let errors =
+        client.patch(&format!("{DATA}/sobjects/Lead/HubSpot_Id__c/z"), &named).await.with_status(400);
     assert_eq!(errors[0]["errorCode"], "INVALID_FIELD");
 }

@@ -52,9 +52,7 @@ pub(crate) fn create(
     let traces: HashSet<&String> = inputs.iter().filter_map(|input| input.trace.as_ref()).collect();
     let traced = inputs.iter().filter(|input| input.trace.is_some()).count();
     if traces.len() < traced {
-        return Err(Refusal::validation(
-            "objectWriteTraceId must be unique within a batch",
-        ));
+        return Err(Refusal::validation("objectWriteTraceId must be unique within a batch"));
     }
     // Without a trace for each input the batch is one unit: a bad input refuses all of them.
     let each_for_itself = traced == inputs.len();
@@ -96,12 +94,9 @@ pub(crate) fn update(
     let at_ms = portal.clock.tick();
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for input in &inputs {
-        let id = portal
-            .known_shelf(kind)?
-            .named(input.id(), input.id_property.as_deref());
-        let outcome = id
-            .ok_or_else(Refusal::missing)
-            .and_then(|id| portal.update(kind, id, &input.properties, at_ms));
+        let id = portal.known_shelf(kind)?.named(input.id(), input.id_property.as_deref());
+        let outcome =
+            id.ok_or_else(Refusal::missing).and_then(|id| portal.update(kind, id, &input.properties, at_ms));
         match outcome {
             Ok(id) => found.push(Found {
                 id,
@@ -138,27 +133,16 @@ pub(crate) fn upsert(
             (None, None | Some("hs_object_id")) => Err(Refusal::missing()),
             (None, Some(by)) => {
                 let mut properties = input.properties.clone();
-                properties
-                    .entry(by.to_owned())
-                    .or_insert_with(|| input.id().into());
+                properties.entry(by.to_owned()).or_insert_with(|| input.id().into());
                 portal.create(kind, &properties, at_ms)
             }
         };
         match outcome {
             Ok(id) => {
-                *(if new {
-                    &mut tally.created
-                } else {
-                    &mut tally.updated
-                }) += 1;
+                *(if new { &mut tally.created } else { &mut tally.updated }) += 1;
                 let mut names = written_names(portal, kind, &input.properties);
                 names.extend(input.id_property.clone());
-                found.push(Found {
-                    id,
-                    names,
-                    trace: input.trace.clone(),
-                    new: Some(new),
-                });
+                found.push(Found { id, names, trace: input.trace.clone(), new: Some(new) });
             }
             Err(refusal) => errors.push(refusal.in_batch(context(input))),
         }
@@ -177,20 +161,11 @@ pub(crate) fn read(
     let mut body = json(call)?;
     let shelf = portal.known_shelf(kind)?;
     let by = body.get("idProperty").and_then(Value::as_str).map(str::to_owned);
-    if let Some(by) = by
-        .as_deref()
-        .filter(|by| *by != "hs_object_id" && !shelf.is_unique(by))
-    {
-        return Err(Refusal::validation(format!(
-            "{by} is not a unique property of {kind}"
-        )));
+    if let Some(by) = by.as_deref().filter(|by| *by != "hs_object_id" && !shelf.is_unique(by)) {
+        return Err(Refusal::validation(format!("{by} is not a unique property of {kind}")));
     }
     let wanted: Vec<String> = match body.get("properties").and_then(Value::as_array) {
-        Some(names) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
+        Some(names) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         None => shelf.kind.defaults.clone(),
     };
     let (mut found, mut missing) = (Vec::new(), Vec::new());
@@ -198,12 +173,7 @@ pub(crate) fn read(
         match shelf.named(input.id(), by.as_deref()) {
             // Asked for twice, shown once.
             Some(id) if found.iter().any(|other: &Found| other.id == id) => {}
-            Some(id) => found.push(Found {
-                id,
-                names: wanted.clone(),
-                trace: None,
-                new: None,
-            }),
+            Some(id) => found.push(Found { id, names: wanted.clone(), trace: None, new: None }),
             None => missing.push(input.id().to_owned()),
         }
     }
@@ -211,10 +181,7 @@ pub(crate) fn read(
     if !missing.is_empty() {
         let message =
             "Could not get some objects, they may be deleted or not exist. Check that ids are valid.";
-        let refusal = Refusal {
-            message: message.into(),
-            ..Refusal::missing()
-        };
+        let refusal = Refusal { message: message.into(), ..Refusal::missing() };
         errors.push(refusal.in_batch([("ids".to_owned(), json!(missing))].into_iter().collect()));
     }
     tally.records_out += found.len() as u64;
@@ -268,17 +235,10 @@ fn inputs(body: &mut Value) -> Result<Vec<Input>, Refusal> {
                 None | Some(Value::Null) => Record::new(),
                 Some(Value::Object(properties)) => properties,
                 Some(_) => {
-                    return Err(Refusal::validation(
-                        "Invalid input JSON: properties must be an object",
-                    ));
+                    return Err(Refusal::validation("Invalid input JSON: properties must be an object"));
                 }
             };
-            Ok(Input {
-                id,
-                id_property,
-                trace,
-                properties,
-            })
+            Ok(Input { id, id_property, trace, properties })
         })
         .collect()
 }
@@ -293,24 +253,16 @@ fn check_named(portal: &Portal, kind: &str, inputs: &[Input]) -> Result<(), Refu
             return Err(Refusal::validation("Invalid input JSON: id is required"));
         }
         if let Some(by) = by.filter(|by| *by != "hs_object_id" && !shelf.is_unique(by)) {
-            return Err(Refusal::validation(format!(
-                "{by} is not a unique property of {kind}"
-            )));
+            return Err(Refusal::validation(format!("{by} is not a unique property of {kind}")));
         }
         *times.entry((by, input.id().to_lowercase())).or_default() += 1;
     }
-    let mut twice: Vec<String> = times
-        .into_iter()
-        .filter(|(_, n)| *n > 1)
-        .map(|((_, id), _)| id)
-        .collect();
+    let mut twice: Vec<String> = times.into_iter().filter(|(_, n)| *n > 1).map(|((_, id), _)| id).collect();
     if twice.is_empty() {
         return Ok(());
     }
     twice.sort();
-    Err(Refusal::validation(format!(
-        "Duplicate IDs found in batch input: {twice:?}. IDs must be unique"
-    )))
+    Err(Refusal::validation(format!("Duplicate IDs found in batch input: {twice:?}. IDs must be unique")))
 }
 
 /// Which input an error is about: its id, its trace, or both.
@@ -344,16 +296,7 @@ fn finish(
     let shelf = portal.known_shelf(kind)?;
     let mut out =
         format!(r#"{{"status":"COMPLETE","startedAt":"{at}","completedAt":"{at}","results":["#).into_bytes();
-    for (
-        position,
-        Found {
-            id,
-            names,
-            trace,
-            new,
-        },
-    ) in found.iter().enumerate()
-    {
+    for (position, Found { id, names, trace, new }) in found.iter().enumerate() {
         let Some(row) = shelf.get(*id) else { continue };
         if position > 0 {
             out.push(b',');
@@ -366,14 +309,7 @@ fn finish(
         if let Some(trace) = trace {
             let _ = write!(extra, r#","objectWriteTraceId":{}"#, Value::from(trace.as_str()));
         }
-        write_object(
-            &mut out,
-            *id,
-            row,
-            &row.properties,
-            &shown(&shelf.kind, Some(names)),
-            extra.as_bytes(),
-        );
+        write_object(&mut out, *id, row, &row.properties, &shown(&shelf.kind, Some(names)), extra.as_bytes());
     }
     out.push(b']');
     let status = if errors.is_empty() {

@@ -24,12 +24,7 @@ pub(crate) struct Detail {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, category: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            category,
-            message: message.into(),
-            details: Vec::new(),
-        }
+        Self { status, category, message: message.into(), details: Vec::new() }
     }
 
     pub(crate) fn validation(message: impl Into<String>) -> Self {
@@ -55,10 +50,7 @@ impl Refusal {
             })
             .collect();
         let message = format!("Property values were not valid: {}", Value::Array(list));
-        Self {
-            details,
-            ..Self::validation(message)
-        }
+        Self { details, ..Self::validation(message) }
     }
 
     pub(crate) fn answer(&self, correlation: &str) -> Answer {

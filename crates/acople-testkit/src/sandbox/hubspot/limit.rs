@@ -19,11 +19,7 @@ struct Window {
 impl Window {
     fn take(&mut self) -> bool {
         let now = Instant::now();
-        while self
-            .hits
-            .front()
-            .is_some_and(|hit| now.duration_since(*hit) >= self.length)
-        {
+        while self.hits.front().is_some_and(|hit| now.duration_since(*hit) >= self.length) {
             self.hits.pop_front();
         }
         let free = self.hits.len() < self.limit;
@@ -49,19 +45,11 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn set_burst(&mut self, limit: usize, length: Duration) {
-        self.burst = Some(Window {
-            limit,
-            length,
-            hits: VecDeque::new(),
-        });
+        self.burst = Some(Window { limit, length, hits: VecDeque::new() });
     }
 
     pub(crate) fn set_search(&mut self, limit: usize) {
-        self.search = Some(Window {
-            limit,
-            length: Duration::from_secs(1),
-            hits: VecDeque::new(),
-        });
+        self.search = Some(Window { limit, length: Duration::from_secs(1), hits: VecDeque::new() });
     }
 
     pub(crate) fn set_daily(&mut self, limit: Option<u64>) {
@@ -71,24 +59,12 @@ impl Limits {
     /// Takes one call from every limit it counts against, or tells which refuses it.
     pub(crate) fn take(&mut self, search: bool, correlation: &str) -> Result<(), Answer> {
         if self.daily.is_some_and(|limit| self.used_today >= limit) {
-            return Err(throttled(
-                "You have reached your daily limit.",
-                "DAILY",
-                correlation,
-            ));
+            return Err(throttled("You have reached your daily limit.", "DAILY", correlation));
         }
         let (window, message, policy) = if search {
-            (
-                &mut self.search,
-                "You have reached your secondly limit.",
-                "SECONDLY",
-            )
+            (&mut self.search, "You have reached your secondly limit.", "SECONDLY")
         } else {
-            (
-                &mut self.burst,
-                "You have reached your ten_secondly_rolling limit.",
-                "TEN_SECONDLY_ROLLING",
-            )
+            (&mut self.burst, "You have reached your ten_secondly_rolling limit.", "TEN_SECONDLY_ROLLING")
         };
         if window.as_mut().is_some_and(|window| !window.take()) {
             return Err(throttled(message, policy, correlation));

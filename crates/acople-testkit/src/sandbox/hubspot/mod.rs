@@ -92,10 +92,7 @@ impl HubSpot {
     /// What a client needs to log in, with the refresh token that is good now.
     pub fn credentials(&self) -> Credentials {
         let portal = self.portal.lock();
-        Credentials {
-            refresh_token: portal.tokens.newest_refresh().to_owned(),
-            ..portal.credentials.clone()
-        }
+        Credentials { refresh_token: portal.tokens.newest_refresh().to_owned(), ..portal.credentials.clone() }
     }
 
     /// An OAuth access token without a call to the token endpoint.
@@ -135,11 +132,7 @@ impl HubSpot {
         let mut portal = self.portal.lock();
         let mut ids = Vec::new();
         for (position, record) in records.into_iter().enumerate() {
-            let at_ms = if position % LOAD_BATCH == 0 {
-                portal.clock.tick()
-            } else {
-                portal.clock.now()
-            };
+            let at_ms = if position % LOAD_BATCH == 0 { portal.clock.tick() } else { portal.clock.now() };
             let outcome = portal.create(kind, &record, at_ms);
             assert!(outcome.is_ok(), "record {position} was refused: {outcome:?}");
             ids.extend(outcome.ok().map(|id| id.to_string()));
@@ -153,11 +146,7 @@ impl HubSpot {
         let Some(shelf) = portal.shelf(kind) else {
             return Vec::new();
         };
-        shelf
-            .ids(false)
-            .iter()
-            .filter_map(|id| Some(shelf.get(*id)?.properties.clone()))
-            .collect()
+        shelf.ids(false).iter().filter_map(|id| Some(shelf.get(*id)?.properties.clone())).collect()
     }
 
     /// The properties of one record, archived or not.
@@ -175,10 +164,7 @@ impl HubSpot {
 
     /// How many unarchived records a type has.
     pub fn count(&self, kind: &str) -> usize {
-        self.portal
-            .lock()
-            .shelf(kind)
-            .map_or(0, |shelf| shelf.ids(false).len())
+        self.portal.lock().shelf(kind).map_or(0, |shelf| shelf.ids(false).len())
     }
 
     /// Changes a record as a user of the vendor would, with a new timestamp.
@@ -190,10 +176,7 @@ impl HubSpot {
         let mut portal = self.portal.lock();
         let at_ms = portal.clock.tick();
         let outcome = portal.update(kind, id.parse().unwrap_or(0), properties, at_ms);
-        assert!(
-            outcome.is_ok(),
-            "the update of {kind} {id} was refused: {outcome:?}"
-        );
+        assert!(outcome.is_ok(), "the update of {kind} {id} was refused: {outcome:?}");
     }
 
     /// Archives a record.
@@ -204,10 +187,7 @@ impl HubSpot {
     pub fn archive(&self, kind: &str, id: &str) {
         let mut portal = self.portal.lock();
         let at_ms = portal.clock.tick();
-        assert!(
-            portal.archive(kind, id.parse().unwrap_or(0), at_ms),
-            "there is no {kind} {id}"
-        );
+        assert!(portal.archive(kind, id.parse().unwrap_or(0), at_ms), "there is no {kind} {id}");
     }
 
     /// Links two records both ways.
@@ -217,10 +197,7 @@ impl HubSpot {
     /// When a record is not there.
     pub fn associate(&self, from: (&str, &str), to: (&str, &str)) {
         let outcome = objects::associate(&mut self.portal.lock(), from, to);
-        assert!(
-            outcome.is_ok(),
-            "{from:?} and {to:?} can not be linked: {outcome:?}"
-        );
+        assert!(outcome.is_ok(), "{from:?} and {to:?} can not be linked: {outcome:?}");
     }
 
     /// Adds a property to a type, or replaces one; records keep their values.
@@ -275,9 +252,7 @@ impl HubSpot {
 
 impl fmt::Debug for HubSpot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubSpot")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("HubSpot").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

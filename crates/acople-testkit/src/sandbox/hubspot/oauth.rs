@@ -19,12 +19,7 @@ pub(crate) fn token(portal: &mut Portal, call: &Call, tally: &mut Tally) -> Answ
     if get("client_id") != portal.credentials.client_id
         || get("client_secret") != portal.credentials.client_secret
     {
-        return refusal(
-            portal,
-            "BAD_CLIENT_ID",
-            "invalid_client",
-            "missing or invalid client id or secret",
-        );
+        return refusal(portal, "BAD_CLIENT_ID", "invalid_client", "missing or invalid client id or secret");
     }
     if portal.deleted {
         // The one dead grant that does not call itself invalid.

@@ -59,11 +59,7 @@ pub(crate) fn list(portal: &Portal, call: &Call, kind: &str, tally: &mut Tally) 
     }
     out.push(b']');
     if end < ids.len() {
-        let mark = if portal.stable_lists {
-            last
-        } else {
-            u64::try_from(end).unwrap_or(u64::MAX)
-        };
+        let mark = if portal.stable_lists { last } else { u64::try_from(end).unwrap_or(u64::MAX) };
         let after = write_after(mark);
         let link = format!("{}{}?limit={limit}&after={after}", portal.url, call.path);
         let paging = serde_json::json!({"next": {"after": after, "link": link}});
@@ -83,23 +79,16 @@ pub(crate) fn get(
 ) -> Result<Answer, Refusal> {
     let shelf = portal.known_shelf(kind)?;
     let id = if is_archived(call) {
-        id.parse()
-            .ok()
-            .filter(|id| shelf.get(*id).is_some_and(|row| row.archived_ms.is_some()))
+        id.parse().ok().filter(|id| shelf.get(*id).is_some_and(|row| row.archived_ms.is_some()))
     } else {
         shelf.named(id, id_property(portal, call, kind)?.as_deref())
     };
-    let (id, row) = id
-        .and_then(|id| Some((id, shelf.get(id)?)))
-        .ok_or_else(Refusal::missing)?;
+    let (id, row) = id.and_then(|id| Some((id, shelf.get(id)?))).ok_or_else(Refusal::missing)?;
     let wanted = call.list_param("properties");
     let linked = call.list_param("associations").unwrap_or_default();
     let extra = associations(portal, &shelf.kind.name, id, &linked);
     tally.records_out += 1;
-    Ok(Answer::json_bytes(
-        StatusCode::OK,
-        one(shelf, id, row, wanted.as_deref(), &extra),
-    ))
+    Ok(Answer::json_bytes(StatusCode::OK, one(shelf, id, row, wanted.as_deref(), &extra)))
 }
 
 /// `POST /{type}`
@@ -112,9 +101,7 @@ pub(crate) fn create(
     portal.known_shelf(kind)?;
     let input = properties(call)?;
     let at_ms = portal.clock.tick();
-    let id = portal
-        .create(kind, &input, at_ms)
-        .inspect_err(|_| tally.refused += 1)?;
+    let id = portal.create(kind, &input, at_ms).inspect_err(|_| tally.refused += 1)?;
     tally.created += 1;
     written(portal, kind, id, &input, StatusCode::CREATED)
 }
@@ -130,13 +117,8 @@ pub(crate) fn update(
     let by = id_property(portal, call, kind)?;
     let input = properties(call)?;
     let at_ms = portal.clock.tick();
-    let id = portal
-        .known_shelf(kind)?
-        .named(id, by.as_deref())
-        .ok_or_else(Refusal::missing);
-    let id = id
-        .and_then(|id| portal.update(kind, id, &input, at_ms))
-        .inspect_err(|_| tally.refused += 1)?;
+    let id = portal.known_shelf(kind)?.named(id, by.as_deref()).ok_or_else(Refusal::missing);
+    let id = id.and_then(|id| portal.update(kind, id, &input, at_ms)).inspect_err(|_| tally.refused += 1)?;
     tally.updated += 1;
     written(portal, kind, id, &input, StatusCode::OK)
 }
@@ -148,10 +130,8 @@ pub(crate) fn archive(
     id: &str,
     tally: &mut Tally,
 ) -> Result<Answer, Refusal> {
-    let known: Option<u64> = id
-        .parse()
-        .ok()
-        .filter(|id| portal.shelf(kind).is_some_and(|s| s.get(*id).is_some()));
+    let known: Option<u64> =
+        id.parse().ok().filter(|id| portal.shelf(kind).is_some_and(|s| s.get(*id).is_some()));
     let id = known.ok_or_else(Refusal::missing)?;
     let at_ms = portal.clock.tick();
     if portal.archive(kind, id, at_ms) {
@@ -175,24 +155,17 @@ pub(crate) fn associate(
     if let [from, to] = ends.as_slice() {
         portal.associate((&from.0, from.1), (&to.0, to.1));
     }
-    Ok(Answer::json(
-        StatusCode::CREATED,
-        &serde_json::json!({"fromObjectId": from.1, "toObjectId": to.1}),
-    ))
+    Ok(Answer::json(StatusCode::CREATED, &serde_json::json!({"fromObjectId": from.1, "toObjectId": to.1})))
 }
 
 /// The body of a call as JSON.
 pub(crate) fn json(call: &Call) -> Result<Value, Refusal> {
-    call.json()
-        .map_err(|bad| Refusal::validation(format!("Invalid input JSON: {bad}")))
+    call.json().map_err(|bad| Refusal::validation(format!("Invalid input JSON: {bad}")))
 }
 
 /// The answer to a write shows what was written, and what every answer shows.
 pub(crate) fn written_names(portal: &Portal, kind: &str, input: &Record) -> Vec<String> {
-    let defaults = portal
-        .shelf(kind)
-        .map(|shelf| shelf.kind.defaults.clone())
-        .unwrap_or_default();
+    let defaults = portal.shelf(kind).map(|shelf| shelf.kind.defaults.clone()).unwrap_or_default();
     input.keys().cloned().chain(defaults).collect()
 }
 
@@ -219,9 +192,9 @@ fn properties(call: &Call) -> Result<Record, Refusal> {
 fn id_property(portal: &Portal, call: &Call, kind: &str) -> Result<Option<String>, Refusal> {
     let shelf = portal.known_shelf(kind)?;
     match call.param("idProperty") {
-        Some(name) if name != "hs_object_id" && !shelf.is_unique(&name) => Err(Refusal::validation(format!(
-            "{name} is not a unique property of {kind}"
-        ))),
+        Some(name) if name != "hs_object_id" && !shelf.is_unique(&name) => {
+            Err(Refusal::validation(format!("{name} is not a unique property of {kind}")))
+        }
         other => Ok(other),
     }
 }

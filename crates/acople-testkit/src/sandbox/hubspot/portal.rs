@@ -65,15 +65,7 @@ pub(crate) struct Fixed {
 
 impl Portal {
     pub(crate) fn new(fixed: Fixed, types: Vec<ObjectType>) -> Self {
-        let Fixed {
-            url,
-            clock,
-            tokens,
-            token_seconds,
-            credentials,
-            limits,
-            ..
-        } = fixed;
+        let Fixed { url, clock, tokens, token_seconds, credentials, limits, .. } = fixed;
         Self {
             url,
             clock,
@@ -153,11 +145,7 @@ impl Portal {
     }
 
     pub(crate) fn associated(&self, from: &str, id: u64, to: &str) -> impl Iterator<Item = u64> {
-        self.associations
-            .get(&(from.to_owned(), id, to.to_owned()))
-            .into_iter()
-            .flatten()
-            .copied()
+        self.associations.get(&(from.to_owned(), id, to.to_owned())).into_iter().flatten().copied()
     }
 
     /// The next correlation id.
@@ -238,11 +226,8 @@ impl Vendor for SharedPortal {
     fn handle(&self, call: &Call, tally: &mut Tally) -> Answer {
         let mut portal = self.lock();
         if call.path.len() + call.query.len() > MAX_TARGET {
-            let refusal = Refusal::new(
-                StatusCode::URI_TOO_LONG,
-                "URI_TOO_LONG",
-                "the request's URL is too long",
-            );
+            let refusal =
+                Refusal::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "the request's URL is too long");
             return refusal.answer(&portal.correlation());
         }
         let route = Route::of(call);
@@ -255,10 +240,7 @@ impl Vendor for SharedPortal {
         let (answer, oauth) = match portal.admit(call, search) {
             Ok(oauth) => {
                 let answer = portal.dispatch(call, &route, tally);
-                (
-                    answer.unwrap_or_else(|refusal| refusal.answer(&portal.correlation())),
-                    oauth,
-                )
+                (answer.unwrap_or_else(|refusal| refusal.answer(&portal.correlation())), oauth)
             }
             Err(answer) => {
                 if answer.status == StatusCode::TOO_MANY_REQUESTS {
@@ -268,11 +250,7 @@ impl Vendor for SharedPortal {
             }
         };
         // Search tells nothing about its limit.
-        if search {
-            answer
-        } else {
-            portal.limits.mark(answer, oauth)
-        }
+        if search { answer } else { portal.limits.mark(answer, oauth) }
     }
 }
 
@@ -304,10 +282,7 @@ impl<'c> Route<'c> {
             ["crm", "v3", "schemas", rest @ ..] => (schema_call(method, rest), rest),
             _ => ("unknown", &[][..]),
         };
-        Self {
-            operation,
-            rest: rest.to_vec(),
-        }
+        Self { operation, rest: rest.to_vec() }
     }
 }
 

@@ -13,42 +13,23 @@ use super::{
 
 /// `GET properties/{type}`
 pub(crate) fn list(portal: &Portal, kind: &str) -> Result<Answer, Refusal> {
-    let properties: Vec<Value> = portal
-        .known_shelf(kind)?
-        .kind
-        .properties
-        .values()
-        .map(Property::describe)
-        .collect();
+    let properties: Vec<Value> =
+        portal.known_shelf(kind)?.kind.properties.values().map(Property::describe).collect();
     Ok(Answer::json(StatusCode::OK, &json!({"results": properties})))
 }
 
 /// `GET properties/{type}/{name}`
 pub(crate) fn get(portal: &Portal, kind: &str, name: &str) -> Result<Answer, Refusal> {
-    let property = portal
-        .known_shelf(kind)?
-        .kind
-        .properties
-        .get(name)
-        .ok_or_else(Refusal::missing)?;
+    let property = portal.known_shelf(kind)?.kind.properties.get(name).ok_or_else(Refusal::missing)?;
     Ok(Answer::json(StatusCode::OK, &property.describe()))
 }
 
 /// `POST properties/{type}`
 pub(crate) fn create(portal: &mut Portal, call: &Call, kind: &str) -> Result<Answer, Refusal> {
     let property = Property::from_json(&json(call)?).map_err(Refusal::validation)?;
-    if portal
-        .known_shelf(kind)?
-        .kind
-        .properties
-        .contains_key(&property.name)
-    {
+    if portal.known_shelf(kind)?.kind.properties.contains_key(&property.name) {
         let message = format!("A property named '{}' already exists.", property.name);
-        return Err(Refusal::new(
-            StatusCode::CONFLICT,
-            "OBJECT_ALREADY_EXISTS",
-            message,
-        ));
+        return Err(Refusal::new(StatusCode::CONFLICT, "OBJECT_ALREADY_EXISTS", message));
     }
     let description = property.describe();
     portal.alter(kind, |object| {
@@ -59,12 +40,7 @@ pub(crate) fn create(portal: &mut Portal, call: &Call, kind: &str) -> Result<Ans
 
 /// `DELETE properties/{type}/{name}`
 pub(crate) fn delete(portal: &mut Portal, kind: &str, name: &str) -> Result<Answer, Refusal> {
-    let property = portal
-        .known_shelf(kind)?
-        .kind
-        .properties
-        .get(name)
-        .ok_or_else(Refusal::missing)?;
+    let property = portal.known_shelf(kind)?.kind.properties.get(name).ok_or_else(Refusal::missing)?;
     if property.hubspot_defined {
         return Err(Refusal::validation("properties of HubSpot can not be archived"));
     }

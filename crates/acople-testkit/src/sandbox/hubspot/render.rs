@@ -17,10 +17,8 @@ pub(crate) fn shown<'n>(kind: &'n ObjectType, wanted: Option<&'n [String]>) -> V
     let always = ["createdate", "hs_object_id", kind.modified.as_str()];
     let wanted = wanted.unwrap_or(&kind.defaults).iter().map(String::as_str);
     // The vendor passes over what it does not know.
-    let names: BTreeSet<&str> = wanted
-        .chain(always)
-        .filter(|name| kind.properties.contains_key(*name))
-        .collect();
+    let names: BTreeSet<&str> =
+        wanted.chain(always).filter(|name| kind.properties.contains_key(*name)).collect();
     names.into_iter().collect()
 }
 
@@ -62,14 +60,7 @@ pub(crate) fn write_object(
 /// One record by itself.
 pub(crate) fn one(shelf: &Shelf, id: u64, row: &Row, wanted: Option<&[String]>, extra: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
-    write_object(
-        &mut out,
-        id,
-        row,
-        &row.properties,
-        &shown(&shelf.kind, wanted),
-        extra,
-    );
+    write_object(&mut out, id, row, &row.properties, &shown(&shelf.kind, wanted), extra);
     out
 }
 

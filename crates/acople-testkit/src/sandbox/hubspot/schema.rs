@@ -32,10 +32,7 @@ pub enum PropertyKind {
 
 /// A property of an object type.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, as the API tells them"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as the API tells them")]
 pub struct Property {
     pub(crate) name: String,
     pub(crate) label: String,
@@ -79,10 +76,7 @@ impl Property {
 
     /// One of a list of values.
     pub fn enumeration<'v>(name: impl Into<String>, values: impl IntoIterator<Item = &'v str>) -> Self {
-        Self::new(
-            name,
-            PropertyKind::Enumeration(values.into_iter().map(str::to_owned).collect()),
-        )
+        Self::new(name, PropertyKind::Enumeration(values.into_iter().map(str::to_owned).collect()))
     }
 
     /// Refuses a value that another record has, and lets calls name records by this property.
@@ -145,10 +139,7 @@ impl Property {
                 if values.contains(&text) {
                     Ok(Some(text))
                 } else {
-                    Err((
-                        "INVALID_OPTION",
-                        format!("{text} was not one of the allowed options: {values:?}"),
-                    ))
+                    Err(("INVALID_OPTION", format!("{text} was not one of the allowed options: {values:?}")))
                 }
             }
             PropertyKind::DateTime => match instant(&text) {
@@ -159,11 +150,7 @@ impl Property {
                 if is_day(&text) {
                     return Ok(Some(text));
                 }
-                match text
-                    .parse()
-                    .ok()
-                    .filter(|ms: &i64| ms.rem_euclid(86_400_000) == 0)
-                {
+                match text.parse().ok().filter(|ms: &i64| ms.rem_euclid(86_400_000) == 0) {
                     Some(ms) => Ok(Some(day_text(ms))),
                     None => Err(("INVALID_DATE", format!("{text} was not a valid date."))),
                 }
@@ -217,13 +204,9 @@ impl Property {
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let name = text("name").unwrap_or_default();
         let well_named = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         if !well_named {
-            return Err(format!(
-                "'{name}' is no name for a property: lower case letters, digits and _ only"
-            ));
+            return Err(format!("'{name}' is no name for a property: lower case letters, digits and _ only"));
         }
         let kind = match text("type") {
             Some("string") => PropertyKind::Text,
@@ -232,15 +215,9 @@ impl Property {
             Some("datetime") => PropertyKind::DateTime,
             Some("bool") => PropertyKind::Boolean,
             Some("enumeration") => {
-                let options = body
-                    .get("options")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten();
+                let options = body.get("options").and_then(Value::as_array).into_iter().flatten();
                 PropertyKind::Enumeration(
-                    options
-                        .filter_map(|option| option.get("value")?.as_str().map(str::to_owned))
-                        .collect(),
+                    options.filter_map(|option| option.get("value")?.as_str().map(str::to_owned)).collect(),
                 )
             }
             other => return Err(format!("type {other:?} is not known")),
@@ -255,10 +232,7 @@ impl Property {
             label: owned("label"),
             field_type: owned("fieldType"),
             group: owned("groupName"),
-            unique: body
-                .get("hasUniqueValue")
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
+            unique: body.get("hasUniqueValue").and_then(Value::as_bool).unwrap_or(false),
             ..Self::new(name, kind)
         })
     }
@@ -266,10 +240,7 @@ impl Property {
 
 /// Unix milliseconds of an instant as clients write it: milliseconds, ISO 8601, or a day.
 pub(crate) fn instant(text: &str) -> Option<i64> {
-    text.parse()
-        .ok()
-        .or_else(|| parse_instant(text))
-        .or_else(|| parse_day(text))
+    text.parse().ok().or_else(|| parse_instant(text)).or_else(|| parse_day(text))
 }
 
 /// A type of object.

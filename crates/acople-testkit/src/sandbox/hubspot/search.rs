@@ -46,9 +46,7 @@ pub(crate) fn search(
         None => DEFAULT_LIMIT,
         Some(limit @ 1..=MAX_LIMIT) => limit,
         Some(_) => {
-            return Err(Refusal::validation(format!(
-                "limit must be from 1 to {MAX_LIMIT}"
-            )));
+            return Err(Refusal::validation(format!("limit must be from 1 to {MAX_LIMIT}")));
         }
     };
     let after = number(&body, "after")?.unwrap_or(0);
@@ -59,11 +57,7 @@ pub(crate) fn search(
     let shelf = portal.known_shelf(kind)?;
     let query = Query::read(&shelf.kind, &body)?;
     // Whatever the result depends on: the question, the data, and with a lag also the time.
-    let time = if portal.search_lag_ms == 0 {
-        0
-    } else {
-        portal.clock.now()
-    };
+    let time = if portal.search_lag_ms == 0 { 0 } else { portal.clock.now() };
     let question = json!([body.get("filterGroups"), body.get("sorts"), body.get("query")]);
     let key = format!("{} {} {time} {question}", shelf.kind.name, portal.version);
     let ids = if portal.search_cache.key == key {
@@ -71,13 +65,10 @@ pub(crate) fn search(
     } else {
         query.run(portal, kind)?
     };
-    let wanted: Option<Vec<String>> = body.get("properties").and_then(Value::as_array).map(|names| {
-        names
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    });
+    let wanted: Option<Vec<String>> = body
+        .get("properties")
+        .and_then(Value::as_array)
+        .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect());
     let answer = page(portal, kind, &ids, (after, limit), wanted.as_deref(), tally);
     portal.search_cache = Cache { key, ids };
     answer
@@ -166,17 +157,11 @@ enum Operand {
 impl Query {
     fn read(kind: &ObjectType, body: &Value) -> Result<Self, Refusal> {
         let list = |value: &Value, name: &str| {
-            value
-                .get(name)
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default()
+            value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
         };
         let groups = list(body, "filterGroups");
         if groups.len() > MAX_GROUPS {
-            return Err(Refusal::validation(format!(
-                "a search has at most {MAX_GROUPS} filterGroups"
-            )));
+            return Err(Refusal::validation(format!("a search has at most {MAX_GROUPS} filterGroups")));
         }
         let mut read = Vec::with_capacity(groups.len());
         let mut total = 0;
@@ -190,10 +175,7 @@ impl Query {
                 return Err(Refusal::validation(message));
             }
             read.push(
-                filters
-                    .iter()
-                    .map(|filter| Filter::read(kind, filter))
-                    .collect::<Result<Vec<_>, _>>()?,
+                filters.iter().map(|filter| Filter::read(kind, filter)).collect::<Result<Vec<_>, _>>()?,
             );
         }
         let sorts = list(body, "sorts");
@@ -204,20 +186,13 @@ impl Query {
             None => None,
             Some(Value::String(name)) => Some((name.clone(), class_of(kind, name)?, false)),
             Some(sort) => {
-                let name = sort
-                    .get("propertyName")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default();
+                let name = sort.get("propertyName").and_then(Value::as_str).unwrap_or_default();
                 let descending = sort.get("direction").and_then(Value::as_str) == Some("DESCENDING");
                 Some((name.to_owned(), class_of(kind, name)?, descending))
             }
         };
         let words = body.get("query").and_then(Value::as_str).map(str::to_lowercase);
-        Ok(Self {
-            groups: read,
-            sort,
-            words,
-        })
+        Ok(Self { groups: read, sort, words })
     }
 
     fn run(&self, portal: &Portal, kind: &str) -> Result<Vec<u64>, Refusal> {
@@ -225,10 +200,7 @@ impl Query {
         let found = shelf.ids(false).iter().filter_map(|id| {
             let properties = indexed(portal, shelf.get(*id)?)?;
             let fits = self.groups.is_empty()
-                || self
-                    .groups
-                    .iter()
-                    .any(|group| group.iter().all(|filter| filter.matches(properties)));
+                || self.groups.iter().any(|group| group.iter().all(|filter| filter.matches(properties)));
             let mentioned = self.words.as_ref().is_none_or(|words| {
                 shelf.kind.defaults.iter().any(|name| {
                     text(properties, name).is_some_and(|value| value.to_lowercase().contains(words.as_str()))
@@ -256,11 +228,7 @@ impl Query {
 
 impl Filter {
     fn read(kind: &ObjectType, filter: &Value) -> Result<Self, Refusal> {
-        let property = filter
-            .get("propertyName")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let property = filter.get("propertyName").and_then(Value::as_str).unwrap_or_default().to_owned();
         let class = class_of(kind, &property)?;
         let operator = filter.get("operator").and_then(Value::as_str).unwrap_or_default();
         let value = |name: &str| {
@@ -269,9 +237,7 @@ impl Filter {
                 Some(Value::Number(number)) => number.to_string(),
                 Some(Value::Bool(flag)) => flag.to_string(),
                 _ => {
-                    return Err(Refusal::validation(format!(
-                        "operator {operator} requires a {name}"
-                    )));
+                    return Err(Refusal::validation(format!("operator {operator} requires a {name}")));
                 }
             };
             operand(class, &text)
@@ -281,11 +247,7 @@ impl Filter {
             let values = filter.get("values").and_then(Value::as_array);
             let values =
                 values.ok_or_else(|| Refusal::validation(format!("operator {operator} requires values")))?;
-            values
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|text| operand(class, text))
-                .collect()
+            values.iter().filter_map(Value::as_str).map(|text| operand(class, text)).collect()
         };
         let token = || {
             let text = filter.get("value").and_then(Value::as_str).unwrap_or_default();
@@ -311,11 +273,7 @@ impl Filter {
             "NOT_CONTAINS_TOKEN" => Test::Token(token()?, false),
             other => return Err(Refusal::validation(format!("'{other}' is not an operator"))),
         };
-        Ok(Self {
-            property,
-            class,
-            test,
-        })
+        Ok(Self { property, class, test })
     }
 
     fn matches(&self, properties: &Record) -> bool {
@@ -330,10 +288,7 @@ impl Filter {
                 ordering(low).is_some_and(Ordering::is_ge) && ordering(high).is_some_and(Ordering::is_le)
             }
             Test::OneOf(operands, wanted) => {
-                operands
-                    .iter()
-                    .any(|operand| ordering(operand).is_some_and(Ordering::is_eq))
-                    == *wanted
+                operands.iter().any(|operand| ordering(operand).is_some_and(Ordering::is_eq)) == *wanted
             }
             Test::Token(token, wanted) => value.is_some_and(|value| has_token(value, token)) == *wanted,
         }
@@ -364,9 +319,7 @@ impl Operand {
 
 fn class_of(kind: &ObjectType, name: &str) -> Result<Class, Refusal> {
     match kind.properties.get(name).map(|property| &property.kind) {
-        None => Err(Refusal::validation(format!(
-            "there is no property '{name}' to search by"
-        ))),
+        None => Err(Refusal::validation(format!("there is no property '{name}' to search by"))),
         Some(PropertyKind::Number) => Ok(Class::Number),
         Some(PropertyKind::Date | PropertyKind::DateTime) => Ok(Class::Instant),
         Some(PropertyKind::Text | PropertyKind::Boolean | PropertyKind::Enumeration(_)) => Ok(Class::Text),
@@ -376,15 +329,11 @@ fn class_of(kind: &ObjectType, name: &str) -> Result<Class, Refusal> {
 fn operand(class: Class, text: &str) -> Result<Operand, Refusal> {
     match class.operand(text) {
         // Known of the real service: it falls over the first instant of all.
-        Some(Operand::Instant(0)) => Err(Refusal::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "INTERNAL_ERROR",
-            "internal error",
-        )),
+        Some(Operand::Instant(0)) => {
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "internal error"))
+        }
         Some(operand) => Ok(operand),
-        None => Err(Refusal::validation(format!(
-            "'{text}' is not a value to compare with"
-        ))),
+        None => Err(Refusal::validation(format!("'{text}' is not a value to compare with"))),
     }
 }
 
@@ -392,10 +341,7 @@ fn operand(class: Class, text: &str) -> Result<Operand, Refusal> {
 fn has_token(text: &str, token: &str) -> bool {
     let text = text.to_lowercase();
     if !token.contains('*') {
-        return text == token
-            || text
-                .split(|c: char| !c.is_alphanumeric())
-                .any(|word| word == token);
+        return text == token || text.split(|c: char| !c.is_alphanumeric()).any(|word| word == token);
     }
     let bare = token.trim_matches('*');
     match (token.starts_with('*'), token.ends_with('*')) {
@@ -416,7 +362,5 @@ fn number(body: &Value, name: &str) -> Result<Option<usize>, Refusal> {
         Some(Value::String(text)) => text.parse().ok(),
         Some(value) => value.as_u64().and_then(|number| usize::try_from(number).ok()),
     };
-    number
-        .map(Some)
-        .ok_or_else(|| Refusal::validation(format!("{name} must be a number")))
+    number.map(Some).ok_or_else(|| Refusal::validation(format!("{name} must be a number")))
 }

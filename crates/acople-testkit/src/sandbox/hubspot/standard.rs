@@ -3,31 +3,13 @@
 use super::schema::{ObjectType, Property, PropertyKind};
 
 const STAGES: [&str; 5] = ["subscriber", "lead", "opportunity", "customer", "other"];
-const LEAD_STATUS: [&str; 6] = [
-    "NEW",
-    "OPEN",
-    "IN_PROGRESS",
-    "ATTEMPTED_TO_CONTACT",
-    "CONNECTED",
-    "UNQUALIFIED",
-];
-const INDUSTRIES: [&str; 5] = [
-    "BANKING",
-    "CONSTRUCTION",
-    "COMPUTER_SOFTWARE",
-    "EDUCATION_MANAGEMENT",
-    "FARMING",
-];
+const LEAD_STATUS: [&str; 6] =
+    ["NEW", "OPEN", "IN_PROGRESS", "ATTEMPTED_TO_CONTACT", "CONNECTED", "UNQUALIFIED"];
+const INDUSTRIES: [&str; 5] =
+    ["BANKING", "CONSTRUCTION", "COMPUTER_SOFTWARE", "EDUCATION_MANAGEMENT", "FARMING"];
 
 pub(crate) fn object_types() -> Vec<ObjectType> {
-    vec![
-        contacts(),
-        companies(),
-        deals(),
-        tickets(),
-        products(),
-        equipment(),
-    ]
+    vec![contacts(), companies(), deals(), tickets(), products(), equipment()]
 }
 
 fn contacts() -> ObjectType {
@@ -96,43 +78,16 @@ fn deals() -> ObjectType {
         .defined(Property::new("closedate", PropertyKind::DateTime))
         .defined(Property::enumeration(
             "dealstage",
-            [
-                "appointmentscheduled",
-                "qualifiedtobuy",
-                "contractsent",
-                "closedwon",
-                "closedlost",
-            ],
+            ["appointmentscheduled", "qualifiedtobuy", "contractsent", "closedwon", "closedlost"],
         ));
-    texts(
-        object,
-        &[
-            "dealname",
-            "pipeline",
-            "dealtype",
-            "description",
-            "hubspot_owner_id",
-        ],
-    )
+    texts(object, &["dealname", "pipeline", "dealtype", "description", "hubspot_owner_id"])
 }
 
 fn tickets() -> ObjectType {
     let object = ObjectType::standard("0-5", "tickets", "ticket", "hs_lastmodifieddate")
-        .shows(&[
-            "content",
-            "hs_pipeline",
-            "hs_pipeline_stage",
-            "hs_ticket_priority",
-            "subject",
-        ])
-        .defined(Property::enumeration(
-            "hs_ticket_priority",
-            ["LOW", "MEDIUM", "HIGH"],
-        ));
-    texts(
-        object,
-        &["subject", "content", "hs_pipeline", "hs_pipeline_stage"],
-    )
+        .shows(&["content", "hs_pipeline", "hs_pipeline_stage", "hs_ticket_priority", "subject"])
+        .defined(Property::enumeration("hs_ticket_priority", ["LOW", "MEDIUM", "HIGH"]));
+    texts(object, &["subject", "content", "hs_pipeline", "hs_pipeline_stage"])
 }
 
 fn products() -> ObjectType {
@@ -154,7 +109,5 @@ fn equipment() -> ObjectType {
 }
 
 fn texts(object: ObjectType, names: &[&str]) -> ObjectType {
-    names
-        .iter()
-        .fold(object, |object, name| object.defined(Property::text(*name)))
+    names.iter().fold(object, |object, name| object.defined(Property::text(*name)))
 }

@@ -29,13 +29,7 @@ pub(crate) struct Shelf {
 
 impl Shelf {
     pub(crate) fn new(kind: ObjectType) -> Self {
-        Self {
-            kind,
-            rows: BTreeMap::new(),
-            live: Vec::new(),
-            archived: Vec::new(),
-            unique: HashMap::new(),
-        }
+        Self { kind, rows: BTreeMap::new(), live: Vec::new(), archived: Vec::new(), unique: HashMap::new() }
     }
 
     /// A record, archived or not.
@@ -54,10 +48,7 @@ impl Shelf {
     }
 
     pub(crate) fn is_unique(&self, property: &str) -> bool {
-        self.kind
-            .properties
-            .get(property)
-            .is_some_and(|property| property.unique)
+        self.kind.properties.get(property).is_some_and(|property| property.unique)
     }
 
     /// The unarchived record with this value in a unique property; the comparison ignores case.
@@ -76,27 +67,17 @@ impl Shelf {
     /// Stores a record under a new or a known id.
     pub(crate) fn put(&mut self, id: u64, mut row: Row) {
         self.remove(id);
-        let list = if row.archived_ms.is_some() {
-            &mut self.archived
-        } else {
-            &mut self.live
-        };
+        let list = if row.archived_ms.is_some() { &mut self.archived } else { &mut self.live };
         if let Err(place) = list.binary_search(&id) {
             list.insert(place, id);
         }
-        row.properties
-            .insert("hs_object_id".into(), id.to_string().into());
-        row.properties
-            .insert("createdate".into(), stamp(row.created_ms).into());
-        row.properties
-            .insert(self.kind.modified.clone(), stamp(row.modified_ms).into());
+        row.properties.insert("hs_object_id".into(), id.to_string().into());
+        row.properties.insert("createdate".into(), stamp(row.created_ms).into());
+        row.properties.insert(self.kind.modified.clone(), stamp(row.modified_ms).into());
         if row.archived_ms.is_none() {
             for property in self.kind.properties.values().filter(|property| property.unique) {
                 if let Some(value) = text(&row.properties, &property.name) {
-                    self.unique
-                        .entry(property.name.clone())
-                        .or_default()
-                        .insert(value.to_lowercase(), id);
+                    self.unique.entry(property.name.clone()).or_default().insert(value.to_lowercase(), id);
                 }
             }
         }
@@ -111,11 +92,7 @@ impl Shelf {
     }
 
     fn unlist(&mut self, id: u64, row: &Row) {
-        let list = if row.archived_ms.is_some() {
-            &mut self.archived
-        } else {
-            &mut self.live
-        };
+        let list = if row.archived_ms.is_some() { &mut self.archived } else { &mut self.live };
         if let Ok(place) = list.binary_search(&id) {
             list.remove(place);
         }

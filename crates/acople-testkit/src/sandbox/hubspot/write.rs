@@ -17,25 +17,15 @@ impl Portal {
         let changes = changes(shelf, input)?;
         let mut properties = Record::new();
         apply(&mut properties, changes);
-        let missing: Vec<&String> = shelf
-            .kind
-            .required
-            .iter()
-            .filter(|name| text(&properties, name).is_none())
-            .collect();
+        let missing: Vec<&String> =
+            shelf.kind.required.iter().filter(|name| text(&properties, name).is_none()).collect();
         if !missing.is_empty() {
             let message = format!("Some required properties were not set: {missing:?}");
             return Err(Refusal::validation(message));
         }
         check_unique(shelf, &properties, None)?;
         let id = self.new_id();
-        let row = Row {
-            properties,
-            created_ms: at_ms,
-            modified_ms: at_ms,
-            archived_ms: None,
-            indexed: None,
-        };
+        let row = Row { properties, created_ms: at_ms, modified_ms: at_ms, archived_ms: None, indexed: None };
         self.store(kind, id, row);
         Ok(id)
     }
@@ -57,13 +47,8 @@ impl Portal {
         } else {
             row.indexed.clone()
         };
-        let row = Row {
-            properties,
-            created_ms: row.created_ms,
-            modified_ms: at_ms,
-            archived_ms: None,
-            indexed,
-        };
+        let row =
+            Row { properties, created_ms: row.created_ms, modified_ms: at_ms, archived_ms: None, indexed };
         self.store(kind, id, row);
         Ok(id)
     }
@@ -103,18 +88,10 @@ fn changes(shelf: &Shelf, input: &Record) -> Result<Vec<(String, Option<String>)
         }
         match property.convert(value) {
             Ok(value) => changes.push((name.clone(), value)),
-            Err((code, message)) => details.push(Detail {
-                code,
-                message,
-                property: name.clone(),
-            }),
+            Err((code, message)) => details.push(Detail { code, message, property: name.clone() }),
         }
     }
-    if details.is_empty() {
-        Ok(changes)
-    } else {
-        Err(Refusal::properties(details))
-    }
+    if details.is_empty() { Ok(changes) } else { Err(Refusal::properties(details)) }
 }
 
 fn apply(properties: &mut Record, changes: Vec<(String, Option<String>)>) {
@@ -131,29 +108,20 @@ fn check_unique(shelf: &Shelf, properties: &Record, own: Option<u64>) -> Result<
         let Some(value) = text(properties, &property.name) else {
             continue;
         };
-        let Some(other) = shelf
-            .find(&property.name, value)
-            .filter(|other| Some(*other) != own)
-        else {
+        let Some(other) = shelf.find(&property.name, value).filter(|other| Some(*other) != own) else {
             continue;
         };
         if property.email {
             let message = format!("Contact already exists. Existing ID: {other}");
             return Err(Refusal::new(StatusCode::CONFLICT, "CONFLICT", message));
         }
-        let message = format!(
-            "Cannot set {} to {value}. {other} already has that value.",
-            property.name
-        );
+        let message = format!("Cannot set {} to {value}. {other} already has that value.", property.name);
         let detail = Detail {
             code: "CONFLICTING_UNIQUE_VALUE",
             message: message.clone(),
             property: property.name.clone(),
         };
-        return Err(Refusal {
-            details: vec![detail],
-            ..Refusal::validation(message)
-        });
+        return Err(Refusal { details: vec![detail], ..Refusal::validation(message) });
     }
     Ok(())
 }

@@ -31,10 +31,8 @@ pub(crate) fn create(org: &mut Org, call: &Call, tally: &mut Tally) -> Answer {
     };
     let at_ms = org.clock.tick();
     let mut journal = Journal::default();
-    let outcomes = records
-        .iter()
-        .map(|record| org.insert(kind_of(record), record, at_ms, &mut journal))
-        .collect();
+    let outcomes =
+        records.iter().map(|record| org.insert(kind_of(record), record, at_ms, &mut journal)).collect();
     finish(org, outcomes, all_or_none, journal, Verb::Create, tally)
 }
 
@@ -46,20 +44,14 @@ pub(crate) fn update(org: &mut Org, call: &Call, tally: &mut Tally) -> Answer {
     };
     let at_ms = org.clock.tick();
     let mut journal = Journal::default();
-    let ids: Vec<Option<String>> = records
-        .iter()
-        .map(|record| text_of(record, "Id").map(full_id))
-        .collect();
+    let ids: Vec<Option<String>> = records.iter().map(|record| text_of(record, "Id").map(full_id)).collect();
     let twice = repeated(ids.iter().flatten());
     let outcomes = records
         .into_iter()
         .zip(ids)
         .map(|(mut record, id)| {
             let Some(id) = id else {
-                return Err(vec![RecordError::new(
-                    "MISSING_ARGUMENT",
-                    "Id not specified in an update call",
-                )]);
+                return Err(vec![RecordError::new("MISSING_ARGUMENT", "Id not specified in an update call")]);
             };
             if twice.contains(&id) {
                 return Err(vec![RecordError::new(
@@ -86,10 +78,8 @@ pub(crate) fn upsert(org: &mut Org, call: &Call, object: &str, key: &str, tally:
     };
     let at_ms = org.clock.tick();
     let mut journal = Journal::default();
-    let keys: Vec<Option<String>> = records
-        .iter()
-        .map(|record| text_of(record, &key).map(|text| text.to_lowercase()))
-        .collect();
+    let keys: Vec<Option<String>> =
+        records.iter().map(|record| text_of(record, &key).map(|text| text.to_lowercase())).collect();
     let twice = repeated(keys.iter().flatten());
     let outcomes = records
         .iter()
@@ -102,10 +92,7 @@ pub(crate) fn upsert(org: &mut Org, call: &Call, object: &str, key: &str, tally:
             if kind_of(record).eq_ignore_ascii_case(object) {
                 org.upsert(object, &key, record, at_ms, &mut journal)
             } else {
-                Err(vec![RecordError::new(
-                    "INVALID_TYPE",
-                    format!("the record is not of type {object}"),
-                )])
+                Err(vec![RecordError::new("INVALID_TYPE", format!("the record is not of type {object}"))])
             }
         })
         .collect();
@@ -114,18 +101,9 @@ pub(crate) fn upsert(org: &mut Org, call: &Call, object: &str, key: &str, tally:
 
 /// `DELETE composite/sobjects?ids=a,b&allOrNone=false`
 pub(crate) fn delete(org: &mut Org, call: &Call, tally: &mut Tally) -> Answer {
-    let ids: Vec<String> = call
-        .list_param("ids")
-        .unwrap_or_default()
-        .into_iter()
-        .map(full_id)
-        .collect();
+    let ids: Vec<String> = call.list_param("ids").unwrap_or_default().into_iter().map(full_id).collect();
     if ids.is_empty() {
-        return error(
-            StatusCode::BAD_REQUEST,
-            "MISSING_ARGUMENT",
-            "The ids parameter is required",
-        );
+        return error(StatusCode::BAD_REQUEST, "MISSING_ARGUMENT", "The ids parameter is required");
     }
     if ids.len() > MAX_WRITES {
         return too_many(MAX_WRITES);
@@ -144,10 +122,7 @@ pub(crate) fn delete(org: &mut Org, call: &Call, tally: &mut Tally) -> Answer {
                 )]);
             }
             let Some(object) = org.tables.of_id(id).map(|table| table.object().name.clone()) else {
-                return Err(vec![RecordError::new(
-                    "MALFORMED_ID",
-                    format!("malformed id {id}"),
-                )]);
+                return Err(vec![RecordError::new("MALFORMED_ID", format!("malformed id {id}"))]);
             };
             org.erase(&object, id, at_ms, &mut journal)
         })
@@ -170,11 +145,7 @@ pub(crate) fn retrieve(org: &Org, call: &Call, object: &str, version: &str, tall
     };
     let (ids, fields) = (list("ids"), list("fields"));
     if ids.is_empty() || fields.is_empty() {
-        return error(
-            StatusCode::BAD_REQUEST,
-            "MISSING_ARGUMENT",
-            "ids and fields are required",
-        );
+        return error(StatusCode::BAD_REQUEST, "MISSING_ARGUMENT", "ids and fields are required");
     }
     if ids.len() > MAX_READS {
         return too_many(MAX_READS);
@@ -195,11 +166,7 @@ pub(crate) fn retrieve(org: &Org, call: &Call, object: &str, version: &str, tall
 }
 
 pub(crate) fn unreadable(bad: &serde_json::Error) -> Answer {
-    error(
-        StatusCode::BAD_REQUEST,
-        "JSON_PARSER_ERROR",
-        &format!("The request body is not valid JSON: {bad}"),
-    )
+    error(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", &format!("The request body is not valid JSON: {bad}"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -215,11 +182,7 @@ fn body(org: &Org, call: &Call, object: Option<&str>) -> Result<(Vec<Record>, bo
     let mut body = call.json().map_err(|bad| unreadable(&bad))?;
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
     let Some(Value::Array(values)) = body.get_mut("records").map(Value::take) else {
-        return Err(error(
-            StatusCode::BAD_REQUEST,
-            "MISSING_ARGUMENT",
-            "records is required",
-        ));
+        return Err(error(StatusCode::BAD_REQUEST, "MISSING_ARGUMENT", "records is required"));
     };
     if values.len() > MAX_WRITES {
         return Err(too_many(MAX_WRITES));
@@ -227,11 +190,7 @@ fn body(org: &Org, call: &Call, object: Option<&str>) -> Result<(Vec<Record>, bo
     let mut records = Vec::with_capacity(values.len());
     for value in values {
         let Value::Object(record) = value else {
-            return Err(error(
-                StatusCode::BAD_REQUEST,
-                "JSON_PARSER_ERROR",
-                "a record must be an object",
-            ));
+            return Err(error(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", "a record must be an object"));
         };
         let table = org.tables.find(object.unwrap_or_else(|| kind_of(&record)));
         if let Some(message) = table.and_then(|table| ill_typed(table.object(), &record)) {
@@ -290,10 +249,7 @@ fn too_many(limit: usize) -> Answer {
 }
 
 fn kind_of(record: &Record) -> &str {
-    record
-        .get("attributes")
-        .and_then(|attributes| attributes.get("type")?.as_str())
-        .unwrap_or_default()
+    record.get("attributes").and_then(|attributes| attributes.get("type")?.as_str()).unwrap_or_default()
 }
 
 fn text_of(record: &Record, name: &str) -> Option<String> {

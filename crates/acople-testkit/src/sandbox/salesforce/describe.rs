@@ -64,10 +64,7 @@ fn field(field: &Field) -> Value {
         .collect();
     let never_null = field.required
         || matches!(field.kind, FieldKind::Id | FieldKind::Boolean)
-        || matches!(
-            field.name.as_str(),
-            "CreatedDate" | "LastModifiedDate" | "SystemModstamp" | "OwnerId"
-        );
+        || matches!(field.name.as_str(), "CreatedDate" | "LastModifiedDate" | "SystemModstamp" | "OwnerId");
     json!({
         "name": field.name,
         "label": field.label,

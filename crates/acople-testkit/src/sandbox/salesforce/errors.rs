@@ -12,11 +12,7 @@ pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
 
 /// A path that leads nowhere.
 pub(crate) fn not_found() -> Answer {
-    error(
-        StatusCode::NOT_FOUND,
-        "NOT_FOUND",
-        "The requested resource does not exist",
-    )
+    error(StatusCode::NOT_FOUND, "NOT_FOUND", "The requested resource does not exist")
 }
 
 /// Why one record was refused.
@@ -29,11 +25,7 @@ pub(crate) struct RecordError {
 
 impl RecordError {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            fields: Vec::new(),
-        }
+        Self { code, message: message.into(), fields: Vec::new() }
     }
 
     pub(crate) fn on(mut self, field: &str) -> Self {
@@ -57,8 +49,5 @@ pub(crate) fn refused(errors: &[RecordError]) -> Answer {
         Some("ENTITY_IS_DELETED" | "NOT_FOUND") => StatusCode::NOT_FOUND,
         _ => StatusCode::BAD_REQUEST,
     };
-    Answer::json(
-        status,
-        &Value::Array(errors.iter().map(RecordError::alone).collect()),
-    )
+    Answer::json(status, &Value::Array(errors.iter().map(RecordError::alone).collect()))
 }

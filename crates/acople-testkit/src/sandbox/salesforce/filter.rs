@@ -22,10 +22,7 @@ pub(crate) struct Unfit {
 
 impl Unfit {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 }
 
@@ -82,11 +79,8 @@ impl Column {
             .find(to)
             .and_then(|target| target.object().find(name))
             .ok_or_else(|| no_column(name, to))?;
-        let hop = Hop {
-            relationship: relationship.clone(),
-            reference: reference.name.clone(),
-            target: to.clone(),
-        };
+        let hop =
+            Hop { relationship: relationship.clone(), reference: reference.name.clone(), target: to.clone() };
         Ok(Self::of(field, Some(hop)))
     }
 
@@ -99,12 +93,7 @@ impl Column {
             _ if field.is_number() => Class::Number,
             _ => Class::Text,
         };
-        Self {
-            hop,
-            field: field.name.clone(),
-            class,
-            filterable: field.is_filterable(),
-        }
+        Self { hop, field: field.name.clone(), class, filterable: field.is_filterable() }
     }
 
     /// The value in a record; `None` is null.
@@ -113,10 +102,7 @@ impl Column {
             None => row,
             Some(hop) => {
                 let id = row.fields.get(&hop.reference)?.as_str()?;
-                tables
-                    .find(&hop.target)?
-                    .get(id)
-                    .filter(|row| row.deleted_ms.is_none())?
+                tables.find(&hop.target)?.get(id).filter(|row| row.deleted_ms.is_none())?
             }
         };
         row.fields.get(&self.field)
@@ -173,18 +159,8 @@ pub(crate) enum Predicate {
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
     Not(Box<Predicate>),
-    Test {
-        column: Column,
-        op: Op,
-        operand: Operand,
-    },
-    OneOf {
-        column: Column,
-        negated: bool,
-        null: bool,
-        texts: HashSet<String>,
-        others: Vec<Operand>,
-    },
+    Test { column: Column, op: Op, operand: Operand },
+    OneOf { column: Column, negated: bool, null: bool, texts: HashSet<String>, others: Vec<Operand> },
 }
 
 #[derive(Debug)]
@@ -206,10 +182,7 @@ pub(crate) enum Operand {
 impl Predicate {
     pub(crate) fn compile(tables: &Tables, table: &Table, expr: &Expr) -> Result<Self, Unfit> {
         let all = |parts: &[Expr]| {
-            parts
-                .iter()
-                .map(|part| Self::compile(tables, table, part))
-                .collect::<Result<Vec<_>, _>>()
+            parts.iter().map(|part| Self::compile(tables, table, part)).collect::<Result<Vec<_>, _>>()
         };
         Ok(match expr {
             Expr::And(parts) => Self::All(all(parts)?),
@@ -219,17 +192,9 @@ impl Predicate {
                 let column = Column::resolve(tables, table, field)?;
                 column.check_filterable()?;
                 let operand = operand(&column, *op, value)?;
-                Self::Test {
-                    column,
-                    op: *op,
-                    operand,
-                }
+                Self::Test { column, op: *op, operand }
             }
-            Expr::In {
-                field,
-                negated,
-                values,
-            } => {
+            Expr::In { field, negated, values } => {
                 let column = Column::resolve(tables, table, field)?;
                 column.check_filterable()?;
                 let (mut null, mut texts, mut others) = (false, HashSet::new(), Vec::new());
@@ -242,13 +207,7 @@ impl Predicate {
                         other => others.push(other),
                     }
                 }
-                Self::OneOf {
-                    column,
-                    negated: *negated,
-                    null,
-                    texts,
-                    others,
-                }
+                Self::OneOf { column, negated: *negated, null, texts, others }
             }
         })
     }
@@ -259,13 +218,7 @@ impl Predicate {
             Self::Any(parts) => parts.iter().any(|part| part.matches(tables, row)),
             Self::Not(part) => !part.matches(tables, row),
             Self::Test { column, op, operand } => compare(column.value(tables, row), *op, operand),
-            Self::OneOf {
-                column,
-                negated,
-                null,
-                texts,
-                others,
-            } => {
+            Self::OneOf { column, negated, null, texts, others } => {
                 let value = column.value(tables, row);
                 let found = match value {
                     None => *null,
@@ -283,18 +236,13 @@ impl Predicate {
     /// No matching record has a `SystemModstamp` before this.
     pub(crate) fn earliest(&self) -> Option<i64> {
         match self {
-            Self::Test {
-                column,
-                op: Op::Eq | Op::Gt | Op::Ge,
-                operand: Operand::Instant { ms, .. },
-            } => column.is_own("SystemModstamp").then_some(*ms),
+            Self::Test { column, op: Op::Eq | Op::Gt | Op::Ge, operand: Operand::Instant { ms, .. } } => {
+                column.is_own("SystemModstamp").then_some(*ms)
+            }
             Self::All(parts) => parts.iter().filter_map(Self::earliest).max(),
-            Self::Any(parts) => parts
-                .iter()
-                .map(Self::earliest)
-                .collect::<Option<Vec<_>>>()?
-                .into_iter()
-                .min(),
+            Self::Any(parts) => {
+                parts.iter().map(Self::earliest).collect::<Option<Vec<_>>>()?.into_iter().min()
+            }
             _ => None,
         }
     }
@@ -302,11 +250,9 @@ impl Predicate {
     /// No matching record has an id before this.
     pub(crate) fn first_id(&self) -> Option<&str> {
         match self {
-            Self::Test {
-                column,
-                op: Op::Eq | Op::Gt | Op::Ge,
-                operand: Operand::Exact(id),
-            } => column.is_own("Id").then_some(id),
+            Self::Test { column, op: Op::Eq | Op::Gt | Op::Ge, operand: Operand::Exact(id) } => {
+                column.is_own("Id").then_some(id)
+            }
             Self::All(parts) => parts.iter().filter_map(Self::first_id).max(),
             _ => None,
         }
@@ -314,10 +260,7 @@ impl Predicate {
 }
 
 pub(crate) fn no_column(name: &str, object: &str) -> Unfit {
-    Unfit::new(
-        "INVALID_FIELD",
-        format!("No such column '{name}' on entity '{object}'"),
-    )
+    Unfit::new("INVALID_FIELD", format!("No such column '{name}' on entity '{object}'"))
 }
 
 fn operand(column: &Column, op: Op, literal: &Literal) -> Result<Operand, Unfit> {
@@ -344,12 +287,9 @@ fn operand(column: &Column, op: Op, literal: &Literal) -> Result<Operand, Unfit>
             Ok(Operand::Pattern(pattern.iter().flat_map(lower).collect()))
         }
         (Class::Text, Literal::Text { value, .. }) => Ok(Operand::Text(value.to_lowercase())),
-        (Class::Id, Literal::Text { value, .. }) => id::to_18(value).map(Operand::Exact).ok_or_else(|| {
-            Unfit::new(
-                "INVALID_QUERY_FILTER_OPERATOR",
-                format!("invalid ID field: {value}"),
-            )
-        }),
+        (Class::Id, Literal::Text { value, .. }) => id::to_18(value)
+            .map(Operand::Exact)
+            .ok_or_else(|| Unfit::new("INVALID_QUERY_FILTER_OPERATOR", format!("invalid ID field: {value}"))),
         (Class::Text | Class::Id, _) => Err(criterion("string and should be enclosed in quotes")),
         (Class::Number, Literal::Number(number)) => Ok(Operand::Number(*number)),
         (Class::Number, _) => Err(criterion("double and should not be enclosed in quotes")),
@@ -357,10 +297,7 @@ fn operand(column: &Column, op: Op, literal: &Literal) -> Result<Operand, Unfit>
         (Class::Boolean, _) => Err(criterion("boolean and should not be enclosed in quotes")),
         (Class::Day, Literal::Day(day)) => Ok(Operand::Exact(day.clone())),
         (Class::Day, _) => Err(criterion("date and should not be enclosed in quotes")),
-        (Class::Instant, Literal::Instant(ms)) => Ok(Operand::Instant {
-            ms: *ms,
-            text: stamp(*ms),
-        }),
+        (Class::Instant, Literal::Instant(ms)) => Ok(Operand::Instant { ms: *ms, text: stamp(*ms) }),
         (Class::Instant, _) => Err(criterion("dateTime and should not be enclosed in quotes")),
     }
 }

@@ -8,10 +8,7 @@ pub(crate) fn make(prefix: &str, number: u64) -> String {
     let mut digits = [b'0'; 9];
     let mut rest = number;
     for digit in digits.iter_mut().rev() {
-        *digit = DIGITS
-            .get(usize::try_from(rest % 62).unwrap_or(0))
-            .copied()
-            .unwrap_or(b'0');
+        *digit = DIGITS.get(usize::try_from(rest % 62).unwrap_or(0)).copied().unwrap_or(b'0');
         rest /= 62;
     }
     let mut id = format!("{prefix}5g0");
@@ -61,13 +58,8 @@ mod tests {
 
     #[test]
     fn ids_sort_as_their_numbers() {
-        let ids: Vec<_> = [0, 1, 9, 10, 35, 36, 61, 62, 3_844, 1_000_000]
-            .map(|n| make("00Q", n))
-            .into();
+        let ids: Vec<_> = [0, 1, 9, 10, 35, 36, 61, 62, 3_844, 1_000_000].map(|n| make("00Q", n)).into();
         assert!(ids.is_sorted());
-        assert!(
-            ids.iter()
-                .all(|id| id.len() == 18 && to_18(id).as_ref() == Some(id))
-        );
+        assert!(ids.iter().all(|id| id.len() == 18 && to_18(id).as_ref() == Some(id)));
     }
 }

@@ -76,10 +76,7 @@ impl Salesforce {
     pub fn builder() -> Builder {
         Builder {
             page_size: 2_000,
-            rules: TokenRules {
-                sliding: true,
-                ..TokenRules::default()
-            },
+            rules: TokenRules { sliding: true, ..TokenRules::default() },
             daily_limit: 1_000_000,
             starts_at_ms: START_MS,
             assertion_now: None,
@@ -94,10 +91,7 @@ impl Salesforce {
     /// What a client needs to log in, with the refresh token that is good now.
     pub fn credentials(&self) -> Credentials {
         let org = self.org.lock();
-        Credentials {
-            refresh_token: org.tokens.newest_refresh().to_owned(),
-            ..org.credentials.clone()
-        }
+        Credentials { refresh_token: org.tokens.newest_refresh().to_owned(), ..org.credentials.clone() }
     }
 
     /// An access token without a call to the token endpoint.
@@ -144,11 +138,7 @@ impl Salesforce {
             let Some(table) = tables.find_mut(object) else {
                 break;
             };
-            let at_ms = if position % LOAD_BATCH == 0 {
-                clock.tick()
-            } else {
-                clock.now()
-            };
+            let at_ms = if position % LOAD_BATCH == 0 { clock.tick() } else { clock.now() };
             let id = table.new_id();
             let row = write::loaded_row(table.object(), &record, &id, at_ms);
             table.put(&id, row);
@@ -160,14 +150,8 @@ impl Salesforce {
     /// All undeleted records of an object in the order of their ids. Null fields are absent.
     pub fn records(&self, object: &str) -> Vec<Record> {
         let org = self.org.lock();
-        let rows = org
-            .tables
-            .find(object)
-            .into_iter()
-            .flat_map(|table| table.by_id(""));
-        rows.filter(|(_, row)| row.deleted_ms.is_none())
-            .map(|(_, row)| row.fields.clone())
-            .collect()
+        let rows = org.tables.find(object).into_iter().flat_map(|table| table.by_id(""));
+        rows.filter(|(_, row)| row.deleted_ms.is_none()).map(|(_, row)| row.fields.clone()).collect()
     }
 
     /// One record, deleted or not.
@@ -191,10 +175,7 @@ impl Salesforce {
         let mut org = self.org.lock();
         let at_ms = org.clock.tick();
         let outcome = org.change(object, id, fields, at_ms, &mut Journal::default());
-        assert!(
-            outcome.is_ok(),
-            "the update of {object} {id} was refused: {outcome:?}"
-        );
+        assert!(outcome.is_ok(), "the update of {object} {id} was refused: {outcome:?}");
     }
 
     /// Moves a record to the recycle bin.
@@ -206,10 +187,7 @@ impl Salesforce {
         let mut org = self.org.lock();
         let at_ms = org.clock.tick();
         let outcome = org.erase(object, id, at_ms, &mut Journal::default());
-        assert!(
-            outcome.is_ok(),
-            "the deletion of {object} {id} was refused: {outcome:?}"
-        );
+        assert!(outcome.is_ok(), "the deletion of {object} {id} was refused: {outcome:?}");
     }
 
     /// Empties the recycle bin and the deletion log, as a busy org does early: what was deleted is gone for good.
@@ -302,9 +280,7 @@ impl Salesforce {
 
 impl fmt::Debug for Salesforce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Salesforce")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("Salesforce").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

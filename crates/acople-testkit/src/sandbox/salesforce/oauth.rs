@@ -116,21 +116,13 @@ fn assertion(org: &Org, text: &str) -> Result<(), &'static str> {
     if claim("sub") != org.credentials.username {
         return Err("user hasn't approved this consumer");
     }
-    let audiences = [
-        "https://login.salesforce.com",
-        "https://test.salesforce.com",
-        org.url.as_str(),
-    ];
+    let audiences = ["https://login.salesforce.com", "https://test.salesforce.com", org.url.as_str()];
     if !audiences.contains(&claim("aud").trim_end_matches('/')) {
         return Err("audience is invalid");
     }
     // One published client sends it as a text.
-    let expiry = claims
-        .get("exp")
-        .and_then(|exp| exp.as_i64().or_else(|| exp.as_str()?.parse().ok()));
-    let now = org
-        .assertion_now
-        .unwrap_or_else(|| jiff::Timestamp::now().as_second());
+    let expiry = claims.get("exp").and_then(|exp| exp.as_i64().or_else(|| exp.as_str()?.parse().ok()));
+    let now = org.assertion_now.unwrap_or_else(|| jiff::Timestamp::now().as_second());
     match expiry {
         Some(expiry) if expiry > now && expiry <= now + MAX_ASSERTION => Ok(()),
         _ => Err("token expired or expiry too far in the future"),

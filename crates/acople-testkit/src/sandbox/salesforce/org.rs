@@ -63,10 +63,7 @@ impl Org {
         rest: &[&str],
         tally: &mut Tally,
     ) -> Answer {
-        match version
-            .strip_prefix('v')
-            .and_then(|text| text.strip_suffix(".0")?.parse::<u32>().ok())
-        {
+        match version.strip_prefix('v').and_then(|text| text.strip_suffix(".0")?.parse::<u32>().ok()) {
             Some(number) if number < OLDEST_VERSION => {
                 return error(
                     StatusCode::GONE,
@@ -90,18 +87,10 @@ impl Org {
     /// Checks the session, then the quota, and takes one call from it.
     fn admit(&mut self, call: &Call) -> Result<(), Answer> {
         let Some(token) = call.bearer() else {
-            return Err(error(
-                StatusCode::UNAUTHORIZED,
-                "INVALID_AUTH_HEADER",
-                "INVALID_HEADER_TYPE",
-            ));
+            return Err(error(StatusCode::UNAUTHORIZED, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE"));
         };
         if self.tokens.spend(token, self.clock.now()) != Worth::Good {
-            return Err(error(
-                StatusCode::UNAUTHORIZED,
-                "INVALID_SESSION_ID",
-                "Session expired or invalid",
-            ));
+            return Err(error(StatusCode::UNAUTHORIZED, "INVALID_SESSION_ID", "Session expired or invalid"));
         }
         if self.api_used >= self.daily_limit {
             let message = "TotalRequests Limit exceeded.";
@@ -168,15 +157,9 @@ impl Org {
     }
 
     fn object_list(&self, version: &str) -> Answer {
-        let objects: Vec<Value> = self
-            .tables
-            .iter()
-            .map(|table| describe::summary(table.object(), version))
-            .collect();
-        Answer::json(
-            StatusCode::OK,
-            &json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": objects}),
-        )
+        let objects: Vec<Value> =
+            self.tables.iter().map(|table| describe::summary(table.object(), version)).collect();
+        Answer::json(StatusCode::OK, &json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": objects}))
     }
 }
 
@@ -208,11 +191,7 @@ impl Vendor for SharedOrg {
 
     fn handle(&self, call: &Call, tally: &mut Tally) -> Answer {
         if call.head_bytes() > MAX_HEAD {
-            return error(
-                StatusCode::URI_TOO_LONG,
-                "URI_TOO_LONG",
-                "the request's head is too long",
-            );
+            return error(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "the request's head is too long");
         }
         let operation = self.operation(call);
         let mut org = self.lock();
@@ -277,12 +256,7 @@ fn resources(version: &str) -> Answer {
     let names = ["composite", "limits", "query", "queryAll", "sobjects"];
     let links: Map<String, Value> = names
         .iter()
-        .map(|name| {
-            (
-                (*name).to_owned(),
-                json!(format!("/services/data/{version}/{name}")),
-            )
-        })
+        .map(|name| ((*name).to_owned(), json!(format!("/services/data/{version}/{name}"))))
         .collect();
     Answer::json(StatusCode::OK, &Value::Object(links))
 }

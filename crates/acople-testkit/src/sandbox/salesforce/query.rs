@@ -141,9 +141,7 @@ pub(crate) fn whole_record(
         }
         Some(names) => {
             for name in names {
-                let field = object
-                    .find(name)
-                    .ok_or_else(|| super::filter::no_column(name, &object.name))?;
+                let field = object.find(name).ok_or_else(|| super::filter::no_column(name, &object.name))?;
                 out.insert(field.name.clone(), show(&field.name));
             }
         }
@@ -152,11 +150,7 @@ pub(crate) fn whole_record(
 }
 
 fn expired() -> Answer {
-    error(
-        StatusCode::BAD_REQUEST,
-        "INVALID_QUERY_LOCATOR",
-        "invalid query locator",
-    )
+    error(StatusCode::BAD_REQUEST, "INVALID_QUERY_LOCATOR", "invalid query locator")
 }
 
 /// The page size of the org, or the smaller one that the client hints at.
@@ -164,9 +158,7 @@ fn page_size(own: usize, call: &Call) -> usize {
     let hint = call.header("sforce-query-options").and_then(|options| {
         options.split([',', ';']).find_map(|option| {
             let (name, value) = option.split_once('=')?;
-            name.trim()
-                .eq_ignore_ascii_case("batchSize")
-                .then(|| value.trim().parse::<usize>().ok())?
+            name.trim().eq_ignore_ascii_case("batchSize").then(|| value.trim().parse::<usize>().ok())?
         })
     });
     let own = own.clamp(1, MAX_PAGE);
@@ -174,12 +166,9 @@ fn page_size(own: usize, call: &Call) -> usize {
 }
 
 fn table<'o>(org: &'o Org, query: &Query) -> Result<&'o Table, Unfit> {
-    org.tables.find(&query.from).ok_or_else(|| {
-        Unfit::new(
-            "INVALID_TYPE",
-            format!("sObject type '{}' is not supported.", query.from),
-        )
-    })
+    org.tables
+        .find(&query.from)
+        .ok_or_else(|| Unfit::new("INVALID_TYPE", format!("sObject type '{}' is not supported.", query.from)))
 }
 
 /// What to show, `None` for a mere count, and the ids in order.
@@ -202,11 +191,7 @@ fn select(org: &Org, query: &Query, include_deleted: bool) -> Result<(Option<Pla
 
 fn matching(org: &Org, query: &Query, include_deleted: bool) -> Result<Vec<String>, Unfit> {
     let (tables, table) = (&org.tables, table(org, query)?);
-    let predicate = query
-        .filter
-        .as_ref()
-        .map(|expr| Predicate::compile(tables, table, expr))
-        .transpose()?;
+    let predicate = query.filter.as_ref().map(|expr| Predicate::compile(tables, table, expr)).transpose()?;
     let mut order = Vec::new();
     for wanted in &query.order {
         let column = Column::resolve(tables, table, &wanted.field)?;
@@ -215,55 +200,25 @@ fn matching(org: &Org, query: &Query, include_deleted: bool) -> Result<Vec<Strin
     }
     let fits = |(_, row): &(&String, &Row)| {
         (include_deleted || row.deleted_ms.is_none())
-            && predicate
-                .as_ref()
-                .is_none_or(|predicate| predicate.matches(tables, row))
+            && predicate.as_ref().is_none_or(|predicate| predicate.matches(tables, row))
     };
     let window = query.limit.unwrap_or(usize::MAX);
     let ascending = |position: usize, name: &str| {
-        order
-            .get(position)
-            .is_some_and(|(column, wanted)| column.is_own(name) && !wanted.descending)
+        order.get(position).is_some_and(|(column, wanted)| column.is_own(name) && !wanted.descending)
     };
     let owned = |(id, _): (&String, &Row)| id.clone();
-    let first_id = predicate
-        .as_ref()
-        .and_then(Predicate::first_id)
-        .unwrap_or_default();
+    let first_id = predicate.as_ref().and_then(Predicate::first_id).unwrap_or_default();
     if order.is_empty() || ascending(0, "Id") {
-        return Ok(table
-            .by_id(first_id)
-            .filter(fits)
-            .skip(query.offset)
-            .take(window)
-            .map(owned)
-            .collect());
+        return Ok(table.by_id(first_id).filter(fits).skip(query.offset).take(window).map(owned).collect());
     }
     if ascending(0, "SystemModstamp") && (order.len() == 1 || ascending(1, "Id")) {
-        let earliest = predicate
-            .as_ref()
-            .and_then(Predicate::earliest)
-            .unwrap_or(i64::MIN);
-        return Ok(table
-            .by_time(earliest)
-            .filter(fits)
-            .skip(query.offset)
-            .take(window)
-            .map(owned)
-            .collect());
+        let earliest = predicate.as_ref().and_then(Predicate::earliest).unwrap_or(i64::MIN);
+        return Ok(table.by_time(earliest).filter(fits).skip(query.offset).take(window).map(owned).collect());
     }
     let mut found: Vec<(Vec<Option<SortKey>>, &String)> = table
         .by_id(first_id)
         .filter(fits)
-        .map(|(id, row)| {
-            (
-                order
-                    .iter()
-                    .map(|(column, _)| column.sort_key(tables, row))
-                    .collect(),
-                id,
-            )
-        })
+        .map(|(id, row)| (order.iter().map(|(column, _)| column.sort_key(tables, row)).collect(), id))
         .collect();
     found.sort_by(|(one, _), (two, _)| {
         one.iter().zip(two).zip(&order).fold(
@@ -273,12 +228,7 @@ fn matching(org: &Org, query: &Query, include_deleted: bool) -> Result<Vec<Strin
             },
         )
     });
-    Ok(found
-        .into_iter()
-        .skip(query.offset)
-        .take(window)
-        .map(|(_, id)| id.clone())
-        .collect())
+    Ok(found.into_iter().skip(query.offset).take(window).map(|(_, id)| id.clone()).collect())
 }
 
 fn arrange(one: Option<&SortKey>, two: Option<&SortKey>, order: &Order) -> std::cmp::Ordering {
@@ -301,10 +251,7 @@ fn shown(tables: &Tables, table: &Table, paths: &[String]) -> Result<Vec<Shown>,
             }
         });
         if duplicate {
-            return Err(Unfit::new(
-                "INVALID_FIELD",
-                format!("duplicate field selected: {path}"),
-            ));
+            return Err(Unfit::new("INVALID_FIELD", format!("duplicate field selected: {path}")));
         }
         let Some(wanted) = column.hop else {
             out.push(Shown::Own(column.field));
@@ -316,10 +263,7 @@ fn shown(tables: &Tables, table: &Table, paths: &[String]) -> Result<Vec<Shown>,
         });
         match known {
             Some(fields) => fields.push(column.field),
-            None => out.push(Shown::Related {
-                hop: wanted,
-                fields: vec![column.field],
-            }),
+            None => out.push(Shown::Related { hop: wanted, fields: vec![column.field] }),
         }
     }
     Ok(out)
@@ -398,14 +342,10 @@ fn write_field(out: &mut Vec<u8>, name: &str, value: Option<&Value>) {
 
 fn write_related(out: &mut Vec<u8>, tables: &Tables, row: &Row, hop: &Hop, fields: &[String], version: &str) {
     out.extend_from_slice(format!(",\"{}\":", hop.relationship).as_bytes());
-    let related = row
-        .fields
-        .get(&hop.reference)
-        .and_then(Value::as_str)
-        .and_then(|id| {
-            let row = tables.find(&hop.target)?.get(id)?;
-            row.deleted_ms.is_none().then_some((id, row))
-        });
+    let related = row.fields.get(&hop.reference).and_then(Value::as_str).and_then(|id| {
+        let row = tables.find(&hop.target)?.get(id)?;
+        row.deleted_ms.is_none().then_some((id, row))
+    });
     let Some((id, row)) = related else {
         out.extend_from_slice(b"null");
         return;

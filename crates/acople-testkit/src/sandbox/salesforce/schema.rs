@@ -58,10 +58,7 @@ pub(crate) type Formula = fn(&Record) -> Value;
 
 /// A field of an object.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, as describe tells them"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as describe tells them")]
 pub struct Field {
     pub(crate) name: String,
     pub(crate) label: String,
@@ -110,13 +107,7 @@ impl Field {
     /// A list of values, open to others.
     pub fn picklist<'v>(name: impl Into<String>, values: impl IntoIterator<Item = &'v str>) -> Self {
         let values = values.into_iter().map(str::to_owned).collect();
-        Self::new(
-            name,
-            FieldKind::Picklist {
-                values,
-                restricted: false,
-            },
-        )
+        Self::new(name, FieldKind::Picklist { values, restricted: false })
     }
 
     /// The id of a record of another object.
@@ -125,13 +116,7 @@ impl Field {
         to: impl Into<String>,
         relationship: impl Into<String>,
     ) -> Self {
-        Self::new(
-            name,
-            FieldKind::Reference {
-                to: to.into(),
-                relationship: relationship.into(),
-            },
-        )
+        Self::new(name, FieldKind::Reference { to: to.into(), relationship: relationship.into() })
     }
 
     /// The most characters the field takes.
@@ -199,10 +184,7 @@ impl Field {
     }
 
     pub(crate) fn is_number(&self) -> bool {
-        matches!(
-            self.kind,
-            FieldKind::Int | FieldKind::Double(_) | FieldKind::Currency(_)
-        )
+        matches!(self.kind, FieldKind::Int | FieldKind::Double(_) | FieldKind::Currency(_))
     }
 
     pub(crate) fn is_filterable(&self) -> bool {
@@ -274,10 +256,7 @@ impl Object {
 
     /// A field by name, in any case.
     pub(crate) fn find(&self, name: &str) -> Option<&Field> {
-        let position = self
-            .positions
-            .get(name)
-            .or_else(|| self.positions.get(&name.to_lowercase()))?;
+        let position = self.positions.get(name).or_else(|| self.positions.get(&name.to_lowercase()))?;
         self.fields.get(*position)
     }
 

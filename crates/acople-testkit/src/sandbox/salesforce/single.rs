@@ -33,10 +33,9 @@ pub(crate) fn create(org: &mut Org, call: &Call, object: &str, tally: &mut Tally
     let outcome = org.insert(object, &input, at_ms, &mut Journal::default());
     count(&outcome, tally);
     match outcome {
-        Ok(saved) => Answer::json(
-            StatusCode::CREATED,
-            &json!({"id": saved.id, "success": true, "errors": []}),
-        ),
+        Ok(saved) => {
+            Answer::json(StatusCode::CREATED, &json!({"id": saved.id, "success": true, "errors": []}))
+        }
         Err(errors) => refused(&errors),
     }
 }
@@ -77,11 +76,7 @@ pub(crate) fn upsert(
         let message = format!("The {key} field should not be specified in the sobject data");
         return error(StatusCode::BAD_REQUEST, "INVALID_FIELD", &message);
     }
-    if let Some(answer) = org
-        .tables
-        .find(object)
-        .and_then(|table| ambiguous(table, &key, value, version))
-    {
+    if let Some(answer) = org.tables.find(object).and_then(|table| ambiguous(table, &key, value, version)) {
         tally.refused += 1;
         return answer;
     }
@@ -91,11 +86,7 @@ pub(crate) fn upsert(
     count(&outcome, tally);
     match outcome {
         Ok(saved) => {
-            let status = if saved.created {
-                StatusCode::CREATED
-            } else {
-                StatusCode::OK
-            };
+            let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
             let body = json!({"id": saved.id, "success": true, "errors": [], "created": saved.created});
             Answer::json(status, &body)
         }
@@ -135,11 +126,7 @@ pub(crate) fn retrieve(
     };
     let row = id::to_18(id).and_then(|id| table.get(&id));
     let Some(row) = row.filter(|row| row.deleted_ms.is_none()) else {
-        let code = if row.is_some() {
-            "ENTITY_IS_DELETED"
-        } else {
-            "NOT_FOUND"
-        };
+        let code = if row.is_some() { "ENTITY_IS_DELETED" } else { "NOT_FOUND" };
         return refused(&[RecordError::new(code, "The requested resource does not exist")]);
     };
     match whole_record(table.object(), row, call.list_param("fields").as_deref(), version) {
@@ -185,9 +172,7 @@ pub(crate) fn deleted(org: &Org, call: &Call, object: &str) -> Answer {
         Ok(window) => window,
         Err(answer) => return answer,
     };
-    let rows = table
-        .by_time(start)
-        .filter_map(|(id, row)| Some((id, row.deleted_ms?)));
+    let rows = table.by_time(start).filter_map(|(id, row)| Some((id, row.deleted_ms?)));
     let records: Vec<Value> = rows
         .filter(|(_, at)| (start..end).contains(at))
         .map(|(id, at)| json!({"id": id, "deletedDate": stamp(at)}))
@@ -206,9 +191,7 @@ pub(crate) fn updated(org: &Org, call: &Call, object: &str) -> Answer {
         Ok(window) => window,
         Err(answer) => return answer,
     };
-    let live = table
-        .by_time(start)
-        .filter(|(_, row)| row.deleted_ms.is_none() && row.modified_ms < end);
+    let live = table.by_time(start).filter(|(_, row)| row.deleted_ms.is_none() && row.modified_ms < end);
     let ids: Vec<&String> = live.map(|(id, _)| id).collect();
     let body = json!({"ids": ids, "latestDateCovered": stamp(end.min(org.clock.now()))});
     Answer::json(StatusCode::OK, &body)
@@ -225,11 +208,7 @@ fn count(outcome: &Outcome, tally: &mut Tally) {
 fn body(org: &Org, call: &Call, object: &str) -> Result<Record, Answer> {
     let table = org.tables.find(object).ok_or_else(not_found)?;
     let Value::Object(input) = call.json().map_err(|bad| unreadable(&bad))? else {
-        return Err(error(
-            StatusCode::BAD_REQUEST,
-            "JSON_PARSER_ERROR",
-            "a record must be an object",
-        ));
+        return Err(error(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", "a record must be an object"));
     };
     match ill_typed(table.object(), &input) {
         Some(message) => Err(error(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", &message)),
@@ -243,16 +222,9 @@ fn ambiguous(table: &Table, key: &str, value: &str, version: &str) -> Option<Ans
     if ids.len() < 2 {
         return None;
     }
-    let address = |id: &String| {
-        json!(format!(
-            "/services/data/{version}/sobjects/{}/{id}",
-            table.object().name
-        ))
-    };
-    Some(Answer::json(
-        StatusCode::MULTIPLE_CHOICES,
-        &Value::Array(ids.iter().map(address).collect()),
-    ))
+    let address =
+        |id: &String| json!(format!("/services/data/{version}/sobjects/{}/{id}", table.object().name));
+    Some(Answer::json(StatusCode::MULTIPLE_CHOICES, &Value::Array(ids.iter().map(address).collect())))
 }
 
 fn window<'o>(org: &'o Org, call: &Call, object: &str) -> Result<(&'o Table, i64, i64), Answer> {

@@ -33,16 +33,8 @@ pub(crate) enum Expr {
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
-    Compare {
-        field: String,
-        op: Op,
-        value: Literal,
-    },
-    In {
-        field: String,
-        negated: bool,
-        values: Vec<Literal>,
-    },
+    Compare { field: String, op: Op, value: Literal },
+    In { field: String, negated: bool, values: Vec<Literal> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +71,7 @@ pub(crate) struct Malformed(pub(crate) String);
 
 /// Reads a query.
 pub(crate) fn parse(text: &str) -> Result<Query, Malformed> {
-    let mut parser = Parser {
-        tokens: tokens(text)?,
-        position: 0,
-    };
+    let mut parser = Parser { tokens: tokens(text)?, position: 0 };
     let query = parser.query()?;
     match parser.peek() {
         None => Ok(query),
@@ -101,35 +90,16 @@ impl Parser {
         let select = self.select()?;
         self.keyword("FROM")?;
         let from = self.word()?;
-        let filter = if self.take_keyword("WHERE") {
-            Some(self.condition(0)?)
-        } else {
-            None
-        };
+        let filter = if self.take_keyword("WHERE") { Some(self.condition(0)?) } else { None };
         let order = if self.take_keyword("ORDER") {
             self.keyword("BY")?;
             self.order()?
         } else {
             Vec::new()
         };
-        let limit = if self.take_keyword("LIMIT") {
-            Some(self.count()?)
-        } else {
-            None
-        };
-        let offset = if self.take_keyword("OFFSET") {
-            self.count()?
-        } else {
-            0
-        };
-        Ok(Query {
-            select,
-            from,
-            filter,
-            order,
-            limit,
-            offset,
-        })
+        let limit = if self.take_keyword("LIMIT") { Some(self.count()?) } else { None };
+        let offset = if self.take_keyword("OFFSET") { self.count()? } else { 0 };
+        Ok(Query { select, from, filter, order, limit, offset })
     }
 
     fn select(&mut self) -> Result<Select, Malformed> {
@@ -160,11 +130,7 @@ impl Parser {
                     self.keyword("FIRST")?;
                 }
             }
-            order.push(Order {
-                field,
-                descending,
-                nulls_last,
-            });
+            order.push(Order { field, descending, nulls_last });
             if !self.take(&Token::Comma) {
                 return Ok(order);
             }
@@ -208,19 +174,11 @@ impl Parser {
         }
         let field = self.word()?;
         if self.take_keyword("IN") {
-            return Ok(Expr::In {
-                field,
-                negated: false,
-                values: self.list()?,
-            });
+            return Ok(Expr::In { field, negated: false, values: self.list()? });
         }
         if self.take_keyword("NOT") {
             self.keyword("IN")?;
-            return Ok(Expr::In {
-                field,
-                negated: true,
-                values: self.list()?,
-            });
+            return Ok(Expr::In { field, negated: true, values: self.list()? });
         }
         let op = if self.take_keyword("LIKE") {
             Op::Like
@@ -273,9 +231,9 @@ impl Parser {
 
     fn count(&mut self) -> Result<usize, Malformed> {
         match self.next() {
-            Some(Token::Bare(text)) => text
-                .parse()
-                .map_err(|_| Malformed(format!("unexpected token: {text}"))),
+            Some(Token::Bare(text)) => {
+                text.parse().map_err(|_| Malformed(format!("unexpected token: {text}")))
+            }
             other => Err(unexpected(other.as_ref())),
         }
     }
@@ -288,11 +246,7 @@ impl Parser {
     }
 
     fn keyword(&mut self, keyword: &str) -> Result<(), Malformed> {
-        if self.take_keyword(keyword) {
-            Ok(())
-        } else {
-            Err(unexpected(self.peek()))
-        }
+        if self.take_keyword(keyword) { Ok(()) } else { Err(unexpected(self.peek())) }
     }
 
     fn take_keyword(&mut self, keyword: &str) -> bool {
@@ -316,11 +270,7 @@ impl Parser {
     }
 
     fn expect(&mut self, token: &Token) -> Result<(), Malformed> {
-        if self.take(token) {
-            Ok(())
-        } else {
-            Err(unexpected(self.peek()))
-        }
+        if self.take(token) { Ok(()) } else { Err(unexpected(self.peek())) }
     }
 
     fn peek(&self) -> Option<&Token> {
@@ -336,9 +286,8 @@ impl Parser {
 
 /// A decimal number; the words that `f64` also reads are not SOQL.
 fn number(text: &str) -> Option<f64> {
-    let digits = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-' | b'e' | b'E'));
+    let digits =
+        text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-' | b'e' | b'E'));
     digits.then(|| text.parse().ok()).flatten()
 }
 
@@ -354,18 +303,12 @@ mod tests {
     use super::*;
 
     fn filter(condition: &str) -> Expr {
-        parse(&format!("SELECT Id FROM Lead WHERE {condition}"))
-            .unwrap()
-            .filter
-            .unwrap()
+        parse(&format!("SELECT Id FROM Lead WHERE {condition}")).unwrap().filter.unwrap()
     }
 
     fn text_of(condition: &str) -> String {
         match filter(condition) {
-            Expr::Compare {
-                value: Literal::Text { value, .. },
-                ..
-            } => value,
+            Expr::Compare { value: Literal::Text { value, .. }, .. } => value,
             other => panic!("{other:?}"),
         }
     }
@@ -377,15 +320,10 @@ mod tests {
              order by SystemModstamp asc, Id desc nulls last limit 5 offset 2",
         )
         .unwrap();
-        assert_eq!(
-            query.select,
-            Select::Fields(vec!["Id".into(), "Account.Name".into()])
-        );
+        assert_eq!(query.select, Select::Fields(vec!["Id".into(), "Account.Name".into()]));
         assert_eq!((query.limit, query.offset), (Some(5), 2));
         assert!(query.order[1].descending && query.order[1].nulls_last);
-        let Some(Expr::And(parts)) = query.filter else {
-            panic!()
-        };
+        let Some(Expr::And(parts)) = query.filter else { panic!() };
         assert!(matches!(parts[0], Expr::Or(_)));
         assert!(matches!(parts[1], Expr::Not(_)));
         assert_eq!(parse("SELECT COUNT() FROM Lead").unwrap().select, Select::Count);
@@ -393,10 +331,7 @@ mod tests {
 
     #[test]
     fn escapes_in_texts_are_undone() {
-        assert_eq!(
-            text_of(r"Name = 'O\'Brien \\ \n\t\u00e9'"),
-            "O'Brien \\ \n\t\u{e9}"
-        );
+        assert_eq!(text_of(r"Name = 'O\'Brien \\ \n\t\u00e9'"), "O'Brien \\ \n\t\u{e9}");
         assert_eq!(text_of("Name = ''"), "");
         assert_eq!(text_of("Name = 'a\" OR 1 = 1 --'"), "a\" OR 1 = 1 --");
     }
@@ -406,17 +341,12 @@ mod tests {
         for (text, expected) in [
             ("2026-01-02", Literal::Day("2026-01-02".into())),
             ("2026-01-02T03:04:05.000Z", Literal::Instant(1_767_323_045_000)),
-            (
-                "2026-01-02T04:04:05.000+01:00",
-                Literal::Instant(1_767_323_045_000),
-            ),
+            ("2026-01-02T04:04:05.000+01:00", Literal::Instant(1_767_323_045_000)),
             ("-12.5", Literal::Number(-12.5)),
             ("TRUE", Literal::Bool(true)),
             ("null", Literal::Null),
         ] {
-            let Expr::Compare { value, .. } = filter(&format!("X >= {text}")) else {
-                panic!()
-            };
+            let Expr::Compare { value, .. } = filter(&format!("X >= {text}")) else { panic!() };
             assert_eq!(value, expected, "{text}");
         }
     }
@@ -448,18 +378,8 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        let deep = format!(
-            "SELECT Id FROM Lead WHERE {}A = 1{}",
-            "(".repeat(9_000),
-            ")".repeat(9_000)
-        );
+        let deep = format!("SELECT Id FROM Lead WHERE {}A = 1{}", "(".repeat(9_000), ")".repeat(9_000));
         assert!(parse(&deep).is_err());
-        assert!(
-            parse(&format!(
-                "SELECT Id FROM Lead WHERE {} A = 1",
-                "NOT ".repeat(9_000)
-            ))
-            .is_err()
-        );
+        assert!(parse(&format!("SELECT Id FROM Lead WHERE {} A = 1", "NOT ".repeat(9_000))).is_err());
     }
 }

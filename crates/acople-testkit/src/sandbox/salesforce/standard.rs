@@ -7,13 +7,7 @@ use super::{
     schema::{Field, FieldKind, Object},
 };
 
-const LEAD_SOURCES: [&str; 5] = [
-    "Web",
-    "Phone Inquiry",
-    "Partner Referral",
-    "Purchased List",
-    "Other",
-];
+const LEAD_SOURCES: [&str; 5] = ["Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other"];
 const INDUSTRIES: [&str; 8] = [
     "Agriculture",
     "Banking",
@@ -85,13 +79,7 @@ fn account() -> Object {
         .field(Field::text("AccountNumber", 40))
         .field(Field::picklist(
             "Type",
-            [
-                "Prospect",
-                "Customer - Direct",
-                "Customer - Channel",
-                "Partner",
-                "Other",
-            ],
+            ["Prospect", "Customer - Direct", "Customer - Channel", "Partner", "Other"],
         ))
         .field(Field::picklist("Industry", INDUSTRIES))
         .field(Field::picklist("Rating", RATINGS))
@@ -117,13 +105,7 @@ fn opportunity() -> Object {
             .field(
                 Field::picklist(
                     "StageName",
-                    [
-                        "Prospecting",
-                        "Qualification",
-                        "Proposal",
-                        "Closed Won",
-                        "Closed Lost",
-                    ],
+                    ["Prospecting", "Qualification", "Proposal", "Closed Won", "Closed Lost"],
                 )
                 .required(),
             )
@@ -160,12 +142,7 @@ fn invoice() -> Object {
         .field(Field::new("Amount__c", FieldKind::Currency(2)))
         .field(Field::new("DueDate__c", FieldKind::Date))
         .field(Field::new("Paid__c", FieldKind::Boolean))
-        .field(
-            Field::text("InvoiceNumber__c", 40)
-                .external_id()
-                .unique()
-                .required(),
-        )
+        .field(Field::text("InvoiceNumber__c", 40).external_id().unique().required())
 }
 
 fn person(object: Object) -> Object {
@@ -175,13 +152,7 @@ fn person(object: Object) -> Object {
         .field(Field::picklist("Salutation", ["Mr.", "Ms.", "Dr.", "Prof."]).length(40))
         .field(Field::text("Name", 121).formula(|row| {
             let names = [text(row, "FirstName"), text(row, "LastName")];
-            json!(
-                names
-                    .into_iter()
-                    .filter(|name| !name.is_empty())
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            )
+            json!(names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" "))
         }))
         .field(Field::new("Email", FieldKind::Email))
         .field(Field::new("Phone", FieldKind::Phone))

@@ -82,12 +82,7 @@ impl Table {
             self.live += 1;
             for field in self.object.fields().iter().filter(|field| field.is_key()) {
                 if let Some(key) = row.fields.get(&field.name).and_then(key_text) {
-                    let ids = self
-                        .keys
-                        .entry(field.name.clone())
-                        .or_default()
-                        .entry(key)
-                        .or_default();
+                    let ids = self.keys.entry(field.name.clone()).or_default().entry(key).or_default();
                     ids.push(id.to_owned());
                 }
             }
@@ -118,23 +113,17 @@ impl Table {
 
     /// The undeleted records with this value in a key field; the comparison ignores case.
     pub(crate) fn find(&self, field: &str, value: &Value) -> &[String] {
-        key_text(value)
-            .and_then(|key| self.keys.get(field)?.get(&key))
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+        key_text(value).and_then(|key| self.keys.get(field)?.get(&key)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Records in the order of their ids, from this id on.
     pub(crate) fn by_id(&self, from: &str) -> impl DoubleEndedIterator<Item = (&String, &Row)> {
-        self.rows
-            .range::<str, _>((Bound::Included(from), Bound::Unbounded))
+        self.rows.range::<str, _>((Bound::Included(from), Bound::Unbounded))
     }
 
     /// Records in the order of `SystemModstamp`, then id, from this time on.
     pub(crate) fn by_time(&self, from_ms: i64) -> impl DoubleEndedIterator<Item = (&String, &Row)> {
-        self.by_time
-            .range((from_ms, String::new())..)
-            .filter_map(|(_, id)| self.rows.get_key_value(id))
+        self.by_time.range((from_ms, String::new())..).filter_map(|(_, id)| self.rows.get_key_value(id))
     }
 }
 
@@ -168,9 +157,7 @@ impl Tables {
 
     /// The table whose ids begin as this one does.
     pub(crate) fn of_id(&self, id: &str) -> Option<&Table> {
-        self.0
-            .iter()
-            .find(|table| id.starts_with(&table.object.key_prefix))
+        self.0.iter().find(|table| id.starts_with(&table.object.key_prefix))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Table> {

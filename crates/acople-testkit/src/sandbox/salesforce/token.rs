@@ -52,9 +52,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Malformed> {
         if first.is_whitespace() {
             chars.next();
         } else if first.is_ascii_alphabetic() || first == '_' {
-            out.push(Token::Word(run(&mut chars, |c| {
-                c.is_ascii_alphanumeric() || matches!(c, '_' | '.')
-            })));
+            out.push(Token::Word(run(&mut chars, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))));
         } else if first.is_ascii_digit() || matches!(first, '+' | '-') {
             out.push(Token::Bare(run(&mut chars, |c| {
                 c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-')
@@ -92,9 +90,7 @@ fn run(chars: &mut Peekable<Chars<'_>>, belongs: impl Fn(char) -> bool) -> Strin
 fn quoted(chars: &mut Peekable<Chars<'_>>) -> Result<Token, Malformed> {
     let (mut value, mut pattern) = (String::new(), Vec::new());
     loop {
-        let c = chars
-            .next()
-            .ok_or_else(|| Malformed("a text in quotes does not end".into()))?;
+        let c = chars.next().ok_or_else(|| Malformed("a text in quotes does not end".into()))?;
         let (c, glyph) = match c {
             '\'' => return Ok(Token::Text { value, pattern }),
             '\\' => {

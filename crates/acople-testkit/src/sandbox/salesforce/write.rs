@@ -42,10 +42,7 @@ impl Org {
         let mut changes = fit(table, input)?;
         for field in table.object().fields() {
             let Some(default) = &field.default else { continue };
-            if !changes
-                .iter()
-                .any(|(name, value)| *name == field.name && value.is_some())
-            {
+            if !changes.iter().any(|(name, value)| *name == field.name && value.is_some()) {
                 changes.retain(|(name, _)| *name != field.name);
                 changes.push((field.name.clone(), Some(default.clone())));
             }
@@ -53,15 +50,10 @@ impl Org {
         let fields = merged(table.object(), &Record::new(), &changes);
         required(table.object(), &fields)?;
         self.check_others(table, &changes, None)?;
-        let table = self
-            .tables
-            .find_mut(object)
-            .ok_or_else(|| unknown_object(object))?;
+        let table = self.tables.find_mut(object).ok_or_else(|| unknown_object(object))?;
         let id = table.new_id();
         let row = new_row(table.object(), fields, &id, at_ms);
-        journal
-            .0
-            .push((object.to_owned(), id.clone(), table.put(&id, row)));
+        journal.0.push((object.to_owned(), id.clone(), table.put(&id, row)));
         Ok(Saved { id, created: true })
     }
 
@@ -81,18 +73,9 @@ impl Org {
         required(table.object(), &fields)?;
         self.check_others(table, &changes, Some(&id))?;
         touch(&mut fields, at_ms);
-        let row = Row {
-            fields,
-            modified_ms: at_ms,
-            deleted_ms: None,
-        };
-        let table = self
-            .tables
-            .find_mut(object)
-            .ok_or_else(|| unknown_object(object))?;
-        journal
-            .0
-            .push((object.to_owned(), id.clone(), table.put(&id, row)));
+        let row = Row { fields, modified_ms: at_ms, deleted_ms: None };
+        let table = self.tables.find_mut(object).ok_or_else(|| unknown_object(object))?;
+        journal.0.push((object.to_owned(), id.clone(), table.put(&id, row)));
         Ok(Saved { id, created: false })
     }
 
@@ -106,14 +89,10 @@ impl Org {
         journal: &mut Journal,
     ) -> Outcome {
         let table = self.tables.find(object).ok_or_else(|| unknown_object(object))?;
-        let Some((_, value)) = input
-            .iter()
-            .find(|(name, value)| name.eq_ignore_ascii_case(key) && has_value(value))
+        let Some((_, value)) =
+            input.iter().find(|(name, value)| name.eq_ignore_ascii_case(key) && has_value(value))
         else {
-            return Err(vec![RecordError::new(
-                "MISSING_ARGUMENT",
-                format!("{key} not specified"),
-            )]);
+            return Err(vec![RecordError::new("MISSING_ARGUMENT", format!("{key} not specified"))]);
         };
         if key == "Id" {
             let id = value.as_str().unwrap_or_default().to_owned();
@@ -136,19 +115,14 @@ impl Org {
 
     /// Moves a record to the recycle bin.
     pub(crate) fn erase(&mut self, object: &str, id: &str, at_ms: i64, journal: &mut Journal) -> Outcome {
-        let table = self
-            .tables
-            .find_mut(object)
-            .ok_or_else(|| unknown_object(object))?;
+        let table = self.tables.find_mut(object).ok_or_else(|| unknown_object(object))?;
         let (id, row) = living(table, id)?;
         let mut row = row.clone();
         row.fields.insert("IsDeleted".into(), Value::Bool(true));
         touch(&mut row.fields, at_ms);
         row.modified_ms = at_ms;
         row.deleted_ms = Some(at_ms);
-        journal
-            .0
-            .push((object.to_owned(), id.clone(), table.put(&id, row)));
+        journal.0.push((object.to_owned(), id.clone(), table.put(&id, row)));
         Ok(Saved { id, created: false })
     }
 
@@ -191,9 +165,7 @@ impl Org {
                 let missing = |target: &Table| target.get(&id).is_none_or(|row| row.deleted_ms.is_some());
                 if self.tables.find(to).is_some_and(missing) {
                     let message = "invalid cross reference id";
-                    return Err(vec![
-                        RecordError::new("INVALID_CROSS_REFERENCE_KEY", message).on(name),
-                    ]);
+                    return Err(vec![RecordError::new("INVALID_CROSS_REFERENCE_KEY", message).on(name)]);
                 }
             }
         }
@@ -213,10 +185,7 @@ pub(crate) fn ill_typed(object: &Object, input: &Record) -> Option<String> {
                 Value::Array(_) => "START_ARRAY",
                 _ => "START_OBJECT",
             };
-            format!(
-                "Cannot deserialize field {} from {token} value {value}",
-                field.name
-            )
+            format!("Cannot deserialize field {} from {token} value {value}", field.name)
         })
     })
 }
@@ -270,11 +239,7 @@ fn new_row(object: &Object, mut fields: Record, id: &str, at_ms: i64) -> Row {
     fields.insert("Id".into(), id.into());
     fields.insert("CreatedDate".into(), at.into());
     fields.insert("CreatedById".into(), super::USER_ID.into());
-    Row {
-        fields,
-        modified_ms: at_ms,
-        deleted_ms: None,
-    }
+    Row { fields, modified_ms: at_ms, deleted_ms: None }
 }
 
 /// Marks a record as written at this time, and gives the time as text.
@@ -291,24 +256,16 @@ fn has_value(value: &Value) -> bool {
 }
 
 fn unknown_object(name: &str) -> Vec<RecordError> {
-    vec![RecordError::new(
-        "INVALID_TYPE",
-        format!("sObject type '{name}' is not supported."),
-    )]
+    vec![RecordError::new("INVALID_TYPE", format!("sObject type '{name}' is not supported."))]
 }
 
 /// The record with this id of 15 or 18 characters, unless it is deleted.
 fn living<'t>(table: &'t Table, id: &str) -> Result<(String, &'t Row), Vec<RecordError>> {
     let Some(full) = id::to_18(id).filter(|full| full.starts_with(&table.object().key_prefix)) else {
-        return Err(vec![
-            RecordError::new("MALFORMED_ID", format!("malformed id {id}")).on("Id"),
-        ]);
+        return Err(vec![RecordError::new("MALFORMED_ID", format!("malformed id {id}")).on("Id")]);
     };
     match table.get(&full) {
-        None => Err(vec![RecordError::new(
-            "NOT_FOUND",
-            "The requested resource does not exist",
-        )]),
+        None => Err(vec![RecordError::new("NOT_FOUND", "The requested resource does not exist")]),
         Some(row) if row.deleted_ms.is_some() => {
             Err(vec![RecordError::new("ENTITY_IS_DELETED", "entity is deleted")])
         }
@@ -328,9 +285,7 @@ fn fit(table: &Table, input: &Record) -> Result<Vec<(String, Option<Value>)>, Ve
         };
         if !field.writable {
             let message = format!("Unable to create/update fields: {}", field.name);
-            return Err(vec![
-                RecordError::new("INVALID_FIELD_FOR_INSERT_UPDATE", message).on(&field.name),
-            ]);
+            return Err(vec![RecordError::new("INVALID_FIELD_FOR_INSERT_UPDATE", message).on(&field.name)]);
         }
         let value = convert(field, value).unwrap_or(None);
         if let Some(error) = value.as_ref().and_then(|value| unacceptable(field, value)) {
@@ -338,20 +293,13 @@ fn fit(table: &Table, input: &Record) -> Result<Vec<(String, Option<Value>)>, Ve
         }
         changes.push((field.name.clone(), value));
     }
-    if errors.is_empty() {
-        Ok(changes)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(changes) } else { Err(errors) }
 }
 
 fn unacceptable(field: &Field, value: &Value) -> Option<RecordError> {
     let text = value.as_str()?;
     if field.is_text() && text.chars().count() > field.length {
-        let message = format!(
-            "{}: data value too large (max length={})",
-            field.label, field.length
-        );
+        let message = format!("{}: data value too large (max length={})", field.label, field.length);
         return Some(RecordError::new("STRING_TOO_LONG", message).on(&field.name));
     }
     match &field.kind {
@@ -359,10 +307,7 @@ fn unacceptable(field: &Field, value: &Value) -> Option<RecordError> {
             let message = format!("{}: invalid email address: {text}", field.label);
             Some(RecordError::new("INVALID_EMAIL_ADDRESS", message).on(&field.name))
         }
-        FieldKind::Picklist {
-            values,
-            restricted: true,
-        } if !values.iter().any(|value| value == text) => {
+        FieldKind::Picklist { values, restricted: true } if !values.iter().any(|value| value == text) => {
             let message = format!("{}: bad value for restricted picklist field: {text}", field.label);
             Some(RecordError::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).on(&field.name))
         }
@@ -373,25 +318,14 @@ fn unacceptable(field: &Field, value: &Value) -> Option<RecordError> {
 fn required(object: &Object, fields: &Record) -> Result<(), Vec<RecordError>> {
     let blank = |field: &&Field| {
         field.required
-            && fields
-                .get(&field.name)
-                .is_none_or(|value| value.as_str().is_some_and(|t| t.trim().is_empty()))
+            && fields.get(&field.name).is_none_or(|value| value.as_str().is_some_and(|t| t.trim().is_empty()))
     };
-    let missing: Vec<String> = object
-        .fields()
-        .iter()
-        .filter(blank)
-        .map(|field| field.name.clone())
-        .collect();
+    let missing: Vec<String> = object.fields().iter().filter(blank).map(|field| field.name.clone()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let message = format!("Required fields are missing: [{}]", missing.join(", "));
-    Err(vec![RecordError {
-        code: "REQUIRED_FIELD_MISSING",
-        message,
-        fields: missing,
-    }])
+    Err(vec![RecordError { code: "REQUIRED_FIELD_MISSING", message, fields: missing }])
 }
 
 /// The fields after the changes, with the computed ones computed anew.
