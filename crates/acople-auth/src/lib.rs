@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-mod address;
 mod answer;
 mod book;
 mod cell;
+pub mod config;
 mod grant;
 mod jwt;
 mod lifetime;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use acople_core::{
     AuthProvider, AuthStamp, Clock, Context, Error, Refresh, Request, Resources, Result, Secret,
 };
+use acople_http::{secure_base, secure_url};
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
 use url::Url;
 
-use crate::address::{secure, secure_base};
 use crate::cell::{Cell, Need, Settings};
 use crate::grant::{Grant, OAuthClient, Ready};
 use crate::token_endpoint::TokenEndpoint;
@@ -54,7 +54,7 @@ impl OAuth2 {
         grant: Grant,
         resources: &Resources,
     ) -> Result<OAuth2Builder> {
-        let url = secure(token_url)
+        let url = secure_url(token_url)
             .map_err(|fault| Error::config("token_url", format!("the token URL {fault}")))?;
         let grant = Ready::new(grant, &client)?;
         Ok(OAuth2Builder {

@@ -73,6 +73,12 @@ impl Batch {
         self
     }
 
+    /// Marks as deletions the records whose field at this path is `true`.
+    pub fn with_deletions_by(self, path: &FieldPath) -> Self {
+        let cells = self.project(&Projection::new([path.clone()]));
+        self.with_deletions(cells.rows().map(|row| row.get(0).as_bool() == Some(true)))
+    }
+
     /// The stream that the records belong to.
     pub fn stream(&self) -> &str {
         &self.stream
@@ -97,6 +103,11 @@ impl Batch {
     pub fn get(&self, index: usize) -> Option<Record<'_>> {
         let span = self.records.get(index)?;
         Some(Record { text: self.page.text(*span), change: self.change(index) })
+    }
+
+    /// The last record: where a list goes on.
+    pub fn last(&self) -> Option<Record<'_>> {
+        self.get(self.len().checked_sub(1)?)
     }
 
     /// The records in order.
@@ -259,7 +270,10 @@ impl BatchBuilder {
         })
     }
 
-    /// Appends the record that `write` writes. When it fails, nothing is appended.
+    /// Appends the record that `write` writes, which is one JSON value. When it fails, nothing is appended.
+    ///
+    /// # Errors
+    /// Those of `write`; [`ErrorKind::TooLarge`] above 4 GiB; [`ErrorKind::Internal`] when it wrote nothing.
     pub fn push(&mut self, change: Change, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
         let mark = self.writer.mark();
         // The page is one JSON array: the writer sets a comma before every record but the first.
@@ -272,6 +286,10 @@ impl BatchBuilder {
             self.writer.rewind(mark);
             return Err(Error::new(ErrorKind::TooLarge, "a batch holds at most 4 GiB"));
         };
+        if end <= start {
+            self.writer.rewind(mark);
+            return Err(Error::new(ErrorKind::Internal, "a record without any text"));
+        }
         self.records.push(Span { start, end });
         self.deleted.push(change == Change::Delete);
         Ok(())

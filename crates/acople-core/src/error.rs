@@ -270,6 +270,18 @@ impl Error {
         self
     }
 
+    /// Says that the request may have taken effect, for a kind that allows repeating it all the same.
+    pub fn with_unknown_outcome(mut self) -> Self {
+        self.0.outcome_known = false;
+        self
+    }
+
+    /// Replaces the message: the vendor's words instead of what the status says.
+    pub fn with_message(mut self, message: impl AsRef<str>) -> Self {
+        self.0.message = printable(message.as_ref());
+        self
+    }
+
     /// Sets the HTTP status.
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
@@ -306,9 +318,12 @@ impl Error {
         self
     }
 
-    /// Adds a field.
+    /// Adds a field, unless it is named already.
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
-        self.0.fields.push(printable(&field.into()));
+        let field = printable(&field.into());
+        if !self.0.fields.contains(&field) {
+            self.0.fields.push(field);
+        }
         self
     }
 
@@ -328,8 +343,7 @@ impl Error {
     ///
     /// For the layer that holds the credentials: vendors echo tokens in their messages.
     pub fn redact(&mut self, secret: &str) {
-        // Shorter texts would blank out ordinary words and protect nothing.
-        if secret.len() < 6 {
+        if secret.len() < SECRET_MIN {
             return;
         }
         let facts = &mut *self.0;
@@ -339,6 +353,7 @@ impl Error {
             if text.contains(secret) {
                 *text = text.replace(secret, crate::secret::MARK);
             }
+            redact_cut(text, secret);
         }
     }
 
@@ -443,6 +458,22 @@ impl From<crate::json::Error> for Error {
             _ => ErrorKind::Protocol,
         };
         Error::new(kind, error.to_string()).with_source(error)
+    }
+}
+
+/// The least of a secret that is taken out: shorter texts would blank out ordinary words.
+const SECRET_MIN: usize = 6;
+
+/// Takes out the beginning of a secret at which a long text was cut off.
+fn redact_cut(text: &mut String, secret: &str) {
+    let Some(kept) = text.strip_suffix('…') else { return };
+    let cut = (SECRET_MIN..secret.len())
+        .rev()
+        .filter_map(|len| secret.get(..len))
+        .find_map(|begun| kept.strip_suffix(begun).map(str::len));
+    if let Some(at) = cut {
+        text.truncate(at);
+        text.push_str(crate::secret::MARK);
     }
 }
 

@@ -7,12 +7,15 @@ mod catalog;
 mod clock;
 mod connector;
 mod context;
+mod cursors;
+mod decimal;
 mod error;
 pub mod json;
 mod limit;
 mod map;
 mod meter;
 mod read;
+mod schema;
 mod secret;
 mod store;
 mod transport;
@@ -26,11 +29,14 @@ pub use catalog::{BatchLimits, Catalog, Deletes, Listing, ReadMode, Stream, Writ
 pub use clock::{Clock, SystemClock};
 pub use connector::{Action, ActionCall, ActionOutput, Connector, ConnectorInfo, Health};
 pub use context::{Context, Priority};
+pub use cursors::Cursors;
+pub use decimal::Decimal;
 pub use error::{Error, ErrorKind, Result};
 pub use limit::{Claim, Lesson, Permit, RateLimiter};
 pub use map::{Mapped, Mapper, Refusal};
 pub use meter::{Meter, Usage};
 pub use read::{Cursor, Event, EventStream, ReadRequest};
+pub use schema::{FieldSchema, record_schema};
 pub use secret::Secret;
 pub use store::{
     CheckpointStore, ConnectionKey, Generation, QuarantineStore, Quarantined, Stage, StateKey, TokenSet,

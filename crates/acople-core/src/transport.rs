@@ -281,6 +281,8 @@ impl TransportError {
             (_, _) if repeatable => ErrorKind::Transient,
             _ => ErrorKind::Ambiguous,
         };
-        Error::new(kind, &self.message).with_source(self)
+        let error = Error::new(kind, &self.message);
+        let error = if self.progress == Progress::NotSent { error } else { error.with_unknown_outcome() };
+        error.with_source(self)
     }
 }

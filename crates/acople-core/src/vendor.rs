@@ -106,9 +106,13 @@ impl Resources {
 /// [`ErrorKind::Config`] with the path of the field and what is wrong with it, never its value.
 pub fn parse_config<T: DeserializeOwned>(config: Json) -> Result<T> {
     serde_path_to_error::deserialize(config).map_err(|error| {
-        let path = error.path().to_string();
-        let message = config_message(&error.inner().to_string());
-        let error = Error::new(ErrorKind::Config, message);
+        let said = error.inner().to_string();
+        let mut path = error.path().to_string();
+        // Of a field that is not there, the path names the parent only.
+        if let Some(name) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+            path = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+        }
+        let error = Error::new(ErrorKind::Config, config_message(&said));
         if path == "." { error } else { error.with_field(path) }
     })
 }
@@ -116,7 +120,8 @@ pub fn parse_config<T: DeserializeOwned>(config: Json) -> Result<T> {
 /// serde quotes the offending value in its messages (`invalid type: string "s3cret"`); that may be a
 /// secret in the wrong place, so only the parts that name types and fields are kept.
 fn config_message(message: &str) -> String {
-    let expected = message.split_once(", expected ").map(|(_, e)| e);
+    // The last one: a value that is quoted before may hold the same words.
+    let expected = message.rsplit_once(", expected ").map(|(_, e)| e);
     let what = message.split([':', ',']).next().unwrap_or_default();
     match (what, expected) {
         ("invalid type" | "invalid value" | "invalid length", Some(expected)) => {

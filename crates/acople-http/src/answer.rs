@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use acople_core::json::Page;
-use acople_core::{Body, Error, ErrorKind, Result};
+use acople_core::{Body, Context, Error, ErrorKind, Permit, Result};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
@@ -28,12 +28,7 @@ impl Answer {
         body: impl Into<Vec<u8>>,
         received_at: SystemTime,
     ) -> Self {
-        Self {
-            status,
-            headers,
-            body: body.into(),
-            received_at,
-        }
+        Self { status, headers, body: body.into(), received_at }
     }
 
     /// The status.
@@ -80,16 +75,14 @@ impl Answer {
     /// [`ErrorKind::Protocol`] with the path at which the answer is not what it should be.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let mut parser = serde_json::Deserializer::from_slice(&self.body);
-        T::deserialize(&mut parser)
-            .and_then(|value| parser.end().map(|()| value))
-            .map_err(|error| {
-                let message = format!(
-                    "the answer is not the JSON it should be (line {}, column {})",
-                    error.line(),
-                    error.column()
-                );
-                Error::new(ErrorKind::Protocol, message).with_status(self.status.as_u16())
-            })
+        T::deserialize(&mut parser).and_then(|value| parser.end().map(|()| value)).map_err(|error| {
+            let message = format!(
+                "the answer is not the JSON it should be (line {}, column {})",
+                error.line(),
+                error.column()
+            );
+            Error::new(ErrorKind::Protocol, message).with_status(self.status.as_u16())
+        })
     }
 }
 
@@ -100,6 +93,8 @@ pub struct Download {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
     pub(crate) reader: BodyReader,
+    pub(crate) permit: Option<Permit>,
+    pub(crate) cx: Context,
 }
 
 impl Download {
@@ -115,6 +110,11 @@ impl Download {
 
     /// The next piece, decompressed; `None` at the end. Each piece has its own idle deadline.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        self.reader.next(&mut self.body).await
+        let piece = self.reader.next(&mut self.body).await;
+        match &piece {
+            Ok(Some(piece)) => self.cx.meter().received(piece.len()),
+            _ => drop(self.permit.take()),
+        }
+        piece
     }
 }

@@ -1,6 +1,9 @@
 //! Reads bodies within limits of size, expansion and silence.
 
+use std::future::{Future, poll_fn};
 use std::io::Write;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use acople_core::{Body, Error, ErrorKind, Progress, Result, TransportError, WireFault};
@@ -8,9 +11,16 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use tokio::time::Instant;
 
 /// Largest first allocation for a body whose length the vendor announces.
 const FIRST_ALLOCATION: u64 = 16 << 20;
+
+/// A body that brings fewer bytes than this in so much time of waiting is given up, unless the time is that of
+/// one or two silences: an answer that is worked out for long may be short.
+const PACE_WINDOW: Duration = Duration::from_secs(20);
+const PACE_BYTES: usize = 20;
+const SILENCES: usize = 2;
 
 /// Limits of one answer's body.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +38,7 @@ pub struct BodyLimits {
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self {
-            bytes: 64 << 20,
-            ratio: 100,
-            free: 1 << 20,
-            idle: Duration::from_secs(30),
-        }
+        Self { bytes: 64 << 20, ratio: 100, free: 1 << 20, idle: Duration::from_secs(30) }
     }
 }
 
@@ -41,10 +46,16 @@ impl Default for BodyLimits {
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     limits: BodyLimits,
-    gzip: Option<MultiGzDecoder<Vec<u8>>>,
+    /// In a box of its own: most answers have none, and the reader lives in every call's future.
+    gzip: Option<Box<MultiGzDecoder<Vec<u8>>>>,
     compressed: usize,
     expanded: usize,
     announced: u64,
+    /// Time spent waiting for pieces, and the bytes that came, since the pace was last looked at. A consumer
+    /// that takes its time does not count.
+    waited: Duration,
+    silences: usize,
+    trickled: usize,
     ended: bool,
     /// Whether the request may be repeated: decides what a broken body means.
     repeatable: bool,
@@ -54,25 +65,30 @@ impl BodyReader {
     /// A reader for a body with these headers.
     ///
     /// # Errors
-    /// `Protocol` for an encoding that was not asked for.
-    pub(crate) fn new(headers: &HeaderMap, limits: BodyLimits, repeatable: bool) -> Result<Self> {
-        let encoding = headers
-            .get(CONTENT_ENCODING)
-            .map_or(b"".as_slice(), |v| v.as_bytes().trim_ascii());
-        let gzip = if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
+    /// `Protocol` for an encoding that was not asked for, or several.
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        limits: BodyLimits,
+        repeatable: bool,
+        bodiless: bool,
+    ) -> Result<Self> {
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter().map(|v| v.as_bytes().trim_ascii());
+        let (encoding, more) = (encodings.next().unwrap_or_default(), encodings.next());
+        let gzip = if more.is_some() {
+            return Err(foreign_encoding());
+        } else if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
             None
         } else if encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip") {
-            Some(MultiGzDecoder::new(Vec::new()))
+            Some(Box::new(MultiGzDecoder::new(Vec::new())))
         } else {
-            return Err(Error::new(
-                ErrorKind::Protocol,
-                "the answer has a content encoding that was not asked for",
-            ));
+            return Err(foreign_encoding());
         };
         let announced = headers
             .get(CONTENT_LENGTH)
             .and_then(|v| v.to_str().ok())
             .and_then(|v| v.parse().ok())
+            // The answer to HEAD announces the body that GET would have.
+            .filter(|_| !bodiless)
             .unwrap_or(0);
         Ok(Self {
             limits,
@@ -80,6 +96,9 @@ impl BodyReader {
             compressed: 0,
             expanded: 0,
             announced,
+            waited: Duration::ZERO,
+            silences: 0,
+            trickled: 0,
             ended: false,
             repeatable,
         })
@@ -112,7 +131,20 @@ impl BodyReader {
     /// The next piece, decompressed; `None` at the end.
     pub(crate) async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>> {
         while !self.ended {
-            let chunk = match tokio::time::timeout(self.limits.idle, body.chunk()).await {
+            let mut chunk = pin!(body.chunk());
+            // Most pieces are there already: no timer is set for them.
+            let chunk = match poll_fn(|task| Poll::Ready(chunk.as_mut().poll(task))).await {
+                Poll::Ready(chunk) => Ok(chunk),
+                Poll::Pending => {
+                    let asked = Instant::now();
+                    let chunk = tokio::time::timeout(self.limits.idle, chunk).await;
+                    let silence = asked.elapsed();
+                    self.waited += silence;
+                    self.silences += usize::from(silence > Duration::from_secs(1));
+                    chunk
+                }
+            };
+            let chunk = match chunk {
                 Ok(Some(Ok(chunk))) => chunk,
                 Ok(Some(Err(error))) => return Err(error.into_error(self.repeatable)),
                 Ok(None) => {
@@ -123,19 +155,36 @@ impl BodyReader {
                     }
                 }
                 Err(_) => {
-                    let silence = TransportError::new(
-                        Progress::Answered,
-                        WireFault::Timeout,
-                        format!("no byte of the body for {} s", self.limits.idle.as_secs_f32()),
-                    );
-                    return Err(silence.into_error(self.repeatable));
+                    return Err(self
+                        .too_slow(format!("no byte of the body for {} s", self.limits.idle.as_secs_f32())));
                 }
             };
+            self.keeps_pace(chunk.len())?;
             if let Some(piece) = self.expand(chunk)? {
                 return Ok(Some(piece));
             }
         }
         Ok(None)
+    }
+
+    /// Whether the body comes faster than drop by drop.
+    fn keeps_pace(&mut self, bytes: usize) -> Result<()> {
+        self.trickled = self.trickled.saturating_add(bytes);
+        if self.waited < PACE_WINDOW {
+            return Ok(());
+        }
+        if self.trickled >= PACE_BYTES {
+            (self.waited, self.silences, self.trickled) = (Duration::ZERO, 0, 0);
+            return Ok(());
+        }
+        if self.silences <= SILENCES {
+            return Ok(());
+        }
+        Err(self.too_slow("the body comes drop by drop".to_owned()))
+    }
+
+    fn too_slow(&self, message: String) -> Error {
+        TransportError::new(Progress::Answered, WireFault::Timeout, message).into_error(self.repeatable)
     }
 
     fn expand(&mut self, chunk: Bytes) -> Result<Option<Bytes>> {
@@ -147,15 +196,9 @@ impl BodyReader {
         for step in chunk.chunks(1024) {
             gzip.write_all(step).map_err(|e| broken_gzip(&e))?;
             let expanded = self.expanded + gzip.get_ref().len();
-            let allowed = self
-                .limits
-                .free
-                .saturating_add(self.compressed.saturating_mul(self.limits.ratio));
+            let allowed = self.limits.free.saturating_add(self.compressed.saturating_mul(self.limits.ratio));
             if expanded > allowed {
-                return Err(Error::new(
-                    ErrorKind::TooLarge,
-                    "the answer expands beyond the allowed ratio",
-                ));
+                return Err(Error::new(ErrorKind::TooLarge, "the answer expands beyond the allowed ratio"));
             }
         }
         let piece = std::mem::take(gzip.get_mut());
@@ -176,16 +219,14 @@ impl BodyReader {
     }
 }
 
+fn foreign_encoding() -> Error {
+    Error::new(ErrorKind::Protocol, "the answer has a content encoding that was not asked for")
+}
+
 fn too_large(limit: usize) -> Error {
-    Error::new(
-        ErrorKind::TooLarge,
-        format!("the answer is larger than {limit} bytes"),
-    )
+    Error::new(ErrorKind::TooLarge, format!("the answer is larger than {limit} bytes"))
 }
 
 fn broken_gzip(error: &std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::Protocol,
-        format!("the compressed answer is broken: {}", error.kind()),
-    )
+    Error::new(ErrorKind::Protocol, format!("the compressed answer is broken: {}", error.kind()))
 }

@@ -25,13 +25,7 @@ pub struct BreakerConfig {
 
 impl Default for BreakerConfig {
     fn default() -> Self {
-        Self {
-            window: 100,
-            minimum: 20,
-            threshold: 0.5,
-            open_for: Duration::from_secs(60),
-            probes: 10,
-        }
+        Self { window: 100, minimum: 20, threshold: 0.5, open_for: Duration::from_secs(60), probes: 10 }
     }
 }
 
@@ -66,15 +60,14 @@ struct State {
     failures: usize,
     opened_at: Option<Instant>,
     probes: usize,
+    /// Counts openings and closings: a ticket from before the last one is old news.
+    era: u64,
 }
 
 impl Breaker {
     /// A closed breaker.
     pub fn new(config: BreakerConfig) -> Self {
-        Self(Arc::new(Inner {
-            config,
-            state: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { config, state: Mutex::default() }))
     }
 
     /// What it lets through now.
@@ -96,7 +89,7 @@ impl Breaker {
             Some(at) => {
                 let open_for = self.0.config.open_for;
                 let elapsed = at.elapsed();
-                if elapsed < open_for || state.probes >= self.0.config.probes {
+                if elapsed < open_for || state.probes >= self.0.config.probes.max(1) {
                     return Err(Error::new(
                         ErrorKind::Transient,
                         "the vendor is failing: circuit breaker is open",
@@ -108,11 +101,7 @@ impl Breaker {
                 true
             }
         };
-        Ok(Ticket {
-            breaker: self.clone(),
-            probe,
-            told: false,
-        })
+        Ok(Ticket { breaker: self.clone(), probe, era: state.era, told: false })
     }
 }
 
@@ -129,11 +118,22 @@ impl Inner {
     }
 }
 
+impl State {
+    fn open(&mut self) {
+        *self = Self { opened_at: Some(Instant::now()), era: self.era + 1, ..Self::default() };
+    }
+
+    fn close(&mut self) {
+        *self = Self { era: self.era + 1, ..Self::default() };
+    }
+}
+
 /// One attempt that the breaker let through.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     breaker: Breaker,
     probe: bool,
+    era: u64,
     told: bool,
 }
 
@@ -143,17 +143,16 @@ impl Ticket {
         self.told = true;
         let inner = &self.breaker.0;
         let mut state = inner.lock();
-        if self.probe {
-            state.probes = state.probes.saturating_sub(1);
-            if failed {
-                state.opened_at = Some(Instant::now());
-            } else {
-                *state = State::default();
-            }
+        if state.era != self.era {
             return;
         }
-        if state.opened_at.is_some() {
-            return; // sent before it opened: old news
+        if self.probe {
+            if failed {
+                state.open();
+            } else {
+                state.close();
+            }
+            return;
         }
         state.calls.push_back(failed);
         state.failures += usize::from(failed);
@@ -163,12 +162,8 @@ impl Ticket {
         #[allow(clippy::cast_precision_loss)] // windows are small
         let share = state.failures as f64 / state.calls.len().max(1) as f64;
         if failed && state.calls.len() >= inner.config.minimum && share >= inner.config.threshold {
-            tracing::warn!(
-                failures = state.failures,
-                calls = state.calls.len(),
-                "circuit breaker opens"
-            );
-            state.opened_at = Some(Instant::now());
+            tracing::warn!(failures = state.failures, calls = state.calls.len(), "circuit breaker opens");
+            state.open();
         }
     }
 }
@@ -177,7 +172,9 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if self.probe && !self.told {
             let mut state = self.breaker.0.lock();
-            state.probes = state.probes.saturating_sub(1);
+            if state.era == self.era {
+                state.probes = state.probes.saturating_sub(1);
+            }
         }
     }
 }

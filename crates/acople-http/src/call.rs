@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use acople_core::{Error, ErrorKind, Result};
 
+use crate::send::QUERY;
+
 /// What may stand unescaped in a path segment: RFC 3986 `pchar` without `%`.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -73,7 +75,11 @@ pub(crate) enum Target {
     /// Below the base URL: encoded segments, each with its slash before it.
     Path(String),
     /// A link that the vendor gave: resolved against the base URL and held to its origin.
-    Link(String),
+    Link {
+        text: String,
+        /// The path of the call that the link replaces: what the link is relative to.
+        from: String,
+    },
     /// A path with a segment of dots alone, which no encoding keeps in its place (WHATWG URL, 4.4): the
     /// call fails.
     Climbing,
@@ -92,11 +98,7 @@ impl Call {
     /// GET, HEAD, OPTIONS, PUT and DELETE may be repeated (RFC 9110, 9.2.2), others may not unless
     /// told so.
     pub fn new(operation: &'static str, method: Method) -> Self {
-        let repeat = if method.is_idempotent() {
-            Repeat::Harmless
-        } else {
-            Repeat::Never
-        };
+        let repeat = if method.is_idempotent() { Repeat::Harmless } else { Repeat::Never };
         Self {
             operation,
             method,
@@ -140,7 +142,7 @@ impl Call {
     pub fn path<S: AsRef<str>>(mut self, segments: impl IntoIterator<Item = S>) -> Self {
         let mut path = match self.target {
             Target::Path(path) => path,
-            Target::Link(_) => String::new(),
+            Target::Link { .. } => String::new(),
             Target::Climbing => return self,
         };
         for segment in segments {
@@ -156,10 +158,14 @@ impl Call {
         self
     }
 
-    /// Goes to a link that the vendor gave, absolute or relative to the base URL. One that leaves the
-    /// connection's origin is refused when it is sent.
+    /// Goes to a link that the vendor gave, absolute or relative: to the call's path, or to the base URL as a
+    /// folder when the call has none. One that leaves the connection's origin is refused when it is sent.
     pub fn link(mut self, link: impl Into<String>) -> Self {
-        self.target = Target::Link(link.into());
+        let from = match self.target {
+            Target::Path(path) | Target::Link { from: path, .. } => path,
+            Target::Climbing => return self,
+        };
+        self.target = Target::Link { text: link.into(), from };
         self.query.clear();
         self
     }
@@ -200,16 +206,13 @@ impl Call {
 
     /// Sets a form body (`application/x-www-form-urlencoded`).
     pub fn form<K: AsRef<str>, V: AsRef<str>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(pairs)
-            .finish();
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         self.body("application/x-www-form-urlencoded", body)
     }
 
     /// Sets a body of any type.
     pub fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        self.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         self.body = body.into();
         self
     }
@@ -253,7 +256,17 @@ impl Call {
     pub fn path_text(&self) -> &str {
         match &self.target {
             Target::Path(path) => path,
-            Target::Link(_) | Target::Climbing => "",
+            Target::Link { .. } | Target::Climbing => "",
+        }
+    }
+
+    /// Bytes of path and query as they are sent, without the base URL: for vendors that bound them.
+    pub fn encoded_len(&self) -> usize {
+        let encoded = |text: &str| utf8_percent_encode(text, QUERY).map(str::len).sum::<usize>();
+        let query = self.query.iter().map(|(name, value)| encoded(name) + encoded(value) + 2);
+        match &self.target {
+            Target::Path(text) | Target::Link { text, .. } => text.len() + query.sum::<usize>(),
+            Target::Climbing => 0,
         }
     }
 

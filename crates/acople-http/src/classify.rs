@@ -29,11 +29,7 @@ pub struct StatusClassifier;
 
 impl Classifier for StatusClassifier {
     fn classify(&self, answer: &Answer) -> Result<()> {
-        if answer.status().is_success() {
-            Ok(())
-        } else {
-            Err(status_error(answer))
-        }
+        if answer.status().is_success() { Ok(()) } else { Err(status_error(answer)) }
     }
 }
 

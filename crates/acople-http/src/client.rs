@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{AuthProvider, Clock, Error, RateLimiter, Resources, Result, SystemClock, Transport};
+use acople_core::{AuthProvider, Clock, RateLimiter, Resources, Result, SystemClock, Transport};
 use http::HeaderMap;
 use url::Url;
 
 use crate::retry::RetryBudget;
-use crate::{BodyLimits, Breaker, Classifier, Limits, LocalLimiter, RetryPolicy, StatusClassifier};
+use crate::{BodyLimits, Breaker, Classifier, Limits, LocalLimiter, RetryPolicy, StatusClassifier, base_url};
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +21,16 @@ pub struct Timeouts {
     pub head: Duration,
 }
 
+impl Timeouts {
+    /// `head` from sending an attempt to the head of its answer, `total` for a whole call.
+    pub fn new(head: Duration, total: Duration) -> Self {
+        Self { total, head }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            total: Duration::from_secs(60),
-            head: Duration::from_secs(30),
-        }
+        Self { total: Duration::from_secs(60), head: Duration::from_secs(30) }
     }
 }
 
@@ -67,7 +71,7 @@ impl Client {
     /// or is plain http to anything but this machine.
     pub fn builder(base: &str, transport: Arc<dyn Transport>) -> Result<ClientBuilder> {
         Ok(ClientBuilder {
-            base: parse_base(base)?,
+            base: base_url("base_url", base)?,
             transport,
             auth: None,
             limiter: None,
@@ -213,28 +217,4 @@ impl ClientBuilder {
             clock: self.clock,
         }))
     }
-}
-
-fn parse_base(base: &str) -> Result<Url> {
-    let wrong = |what: &str| Error::config("base_url", format!("base URL {what}"));
-    let url = Url::parse(base).map_err(|_| wrong("is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(wrong("is not an http or https URL"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("holds credentials: put them into their own fields"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("has a query or a fragment"));
-    }
-    let local = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !local {
-        return Err(wrong("is plain http: credentials travel over https only"));
-    }
-    Ok(url)
 }

@@ -1,114 +1,83 @@
-//! Rate limits in this process: several buckets a call, first come first served.
+//! The limiter of one process: several buckets a call, first come first served.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use acople_core::{
     Claim, Clock, Context, Error, ErrorKind, Lesson, Permit, RateLimiter, Result, SystemClock,
 };
 use async_trait::async_trait;
-use tokio::sync::{Mutex as Turnstile, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::Limits;
+use crate::pace::{Bucket, Pace};
 
 /// Waits longer than this are not slept but handed back as `QuotaExhausted`.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// The buckets of a vendor's unit, and which classes of call spend from which.
-///
-/// ```
-/// use acople_http::Limits;
-/// use std::time::Duration;
-///
-/// let limits = Limits::new()
-///     .rate("app", 190, Duration::from_secs(10))
-///     .rate("search", 5, Duration::from_secs(1))
-///     .slots("app", 6)
-///     .class("default", &["app"])
-///     .class("search", &["app", "search"]);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Limits {
-    buckets: BTreeMap<&'static str, Plan>,
-    classes: BTreeMap<&'static str, Vec<&'static str>>,
-}
+/// A caller that is this late for its turn is not being polled, and loses it to those behind.
+const GRACE: Duration = Duration::from_millis(100);
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Plan {
-    rate: Option<(u32, Duration)>,
-    slots: Option<usize>,
-}
-
-impl Limits {
-    /// No limits.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// At most `units` in any window of `per`, spread evenly once the burst is spent.
-    pub fn rate(mut self, bucket: &'static str, units: u32, per: Duration) -> Self {
-        self.buckets.entry(bucket).or_default().rate = Some((units.max(1), per));
-        self
-    }
-
-    /// At most this many calls in flight.
-    pub fn slots(mut self, bucket: &'static str, calls: usize) -> Self {
-        self.buckets.entry(bucket).or_default().slots = Some(calls.clamp(1, Semaphore::MAX_PERMITS));
-        self
-    }
-
-    /// Calls of this class spend from these buckets. A class that is not named spends as `default`.
-    pub fn class(mut self, class: &'static str, buckets: &[&'static str]) -> Self {
-        for bucket in buckets {
-            self.buckets.entry(bucket).or_default();
-        }
-        self.classes.insert(class, buckets.to_vec());
-        self
-    }
-
-    /// The claims of a class of call.
-    pub(crate) fn claims(&self, class: &str) -> Vec<Claim> {
-        let buckets = self.classes.get(class).or_else(|| self.classes.get("default"));
-        buckets
-            .into_iter()
-            .flatten()
-            .map(|bucket| Claim::one(*bucket))
-            .collect()
-    }
-}
+/// Buckets beyond which those that say nothing are forgotten: names may be those of users or recipients.
+const BUCKETS: usize = 1024;
 
 /// A limiter for one process.
 ///
 /// Each bucket paces by GCRA (the generic cell rate algorithm), may hold slots for calls in flight, and
 /// pauses for everybody when an answer says "not now". Buckets that the limits do not name have no rate
 /// but pause all the same.
+///
+/// Callers of one bucket leave in the order in which they came. One that waits for another of its buckets
+/// does not hold up the others, as long as they do not make it wait longer; nor does one whose future is
+/// not polled, such as that of a page that is fetched ahead.
 #[derive(Clone)]
 pub struct LocalLimiter(Arc<Inner>);
 
 struct Inner {
     limits: Limits,
-    buckets: Mutex<BTreeMap<Arc<str>, Arc<Bucket>>>,
     clock: Arc<dyn Clock>,
-}
-
-struct Bucket {
-    /// Held by the one who is next: tokio's mutex is fair, so callers leave in the order they came.
-    turnstile: Turnstile<()>,
-    slots: Option<Arc<Semaphore>>,
-    pace: Mutex<Pace>,
+    buckets: Mutex<BTreeMap<Arc<str>, Arc<Bucket>>>,
+    /// Those who wait, in the order in which they came. All turns are decided under this lock.
+    line: Mutex<Line>,
 }
 
 #[derive(Default)]
-struct Pace {
-    /// Time between two units, and how far ahead of time a burst may run.
-    interval: Duration,
-    burst: Duration,
-    capacity: Option<u32>,
-    /// GCRA's theoretical arrival time of the next unit.
-    next: Option<Instant>,
-    paused_until: Option<Instant>,
-    exhausted_until: Option<SystemTime>,
+struct Line {
+    arrivals: u64,
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+/// One who waits.
+struct Waiting {
+    claims: Arc<Claims>,
+    /// When it will ask again, unless it is woken before.
+    asks_at: Instant,
+    wake: Arc<Notify>,
+}
+
+/// The buckets of one call, each once, and the units it wants of them.
+type Claims = [(Arc<Bucket>, u32)];
+
+/// What keeps a call from leaving: the bucket, and until when if that is known (a slot is not).
+struct Obstacle<'a> {
+    bucket: &'a Arc<Bucket>,
+    until: Option<Instant>,
+}
+
+/// A caller's place in the line: given up when it is dropped, so that the next one comes closer.
+struct Place {
+    limiter: Arc<Inner>,
+    number: u64,
+    wake: Arc<Notify>,
+}
+
+/// The slots of one call in flight.
+struct Slots {
+    limiter: Arc<Inner>,
+    claims: Arc<Claims>,
 }
 
 impl LocalLimiter {
@@ -119,68 +88,7 @@ impl LocalLimiter {
 
     /// A limiter whose daily quotas reset by this clock.
     pub fn with_clock(limits: Limits, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner {
-            limits,
-            buckets: Mutex::default(),
-            clock,
-        }))
-    }
-
-    fn bucket(&self, name: &str) -> Arc<Bucket> {
-        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = buckets.get(name) {
-            return bucket.clone();
-        }
-        let plan = self.0.limits.buckets.get(name).copied().unwrap_or_default();
-        let bucket = Arc::new(Bucket::new(plan));
-        buckets.insert(name.into(), bucket.clone());
-        bucket
-    }
-}
-
-impl Bucket {
-    fn new(plan: Plan) -> Self {
-        let mut pace = Pace::default();
-        if let Some((units, per)) = plan.rate {
-            // A burst of all units at once followed by one an interval would put nearly twice the limit
-            // into one window. Half of the units as burst and the other half spread over the window
-            // keeps every window of `per` within the limit.
-            let burst = (units / 2).max(1);
-            pace.interval = per / (units - burst).max(1);
-            pace.burst = pace.interval * (burst - 1);
-            pace.capacity = Some(burst);
-        }
-        Self {
-            turnstile: Turnstile::new(()),
-            slots: plan.slots.map(|n| Arc::new(Semaphore::new(n))),
-            pace: Mutex::new(pace),
-        }
-    }
-
-    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Pace {
-    /// When `cost` units may leave.
-    fn ready_at(&self, now: Instant, cost: u32) -> Instant {
-        let pause = self.paused_until.filter(|p| *p > now).unwrap_or(now);
-        let Some(next) = self.next else { return pause };
-        // The last of the units must be no further ahead than the burst allows.
-        let ahead = self.interval * cost.saturating_sub(1);
-        let paced = (next + ahead).checked_sub(self.burst).unwrap_or(now);
-        paced.max(pause)
-    }
-
-    fn spend(&mut self, now: Instant, cost: u32) {
-        if self.interval > Duration::ZERO {
-            self.next = Some(self.next.map_or(now, |n| n.max(now)) + self.interval * cost);
-        }
-    }
-
-    fn pause(&mut self, until: Instant) {
-        self.paused_until = Some(self.paused_until.map_or(until, |p| p.max(until)));
+        Self(Arc::new(Inner { limits, clock, buckets: Mutex::default(), line: Mutex::default() }))
     }
 }
 
@@ -190,104 +98,56 @@ impl RateLimiter for LocalLimiter {
         if claims.is_empty() {
             return Ok(Permit::free());
         }
-        let mut claimed: Vec<(Arc<Bucket>, &Claim)> =
-            claims.iter().map(|c| (self.bucket(c.bucket()), c)).collect();
-        // One order for all: two calls that want the same buckets cannot hold one each.
-        claimed.sort_by(|a, b| a.1.bucket().cmp(b.1.bucket()));
-
-        let mut turns = Vec::with_capacity(claimed.len());
-        for (bucket, _) in &claimed {
-            turns.push(bucket.turnstile.lock().await);
-        }
+        let claims = self.0.claims(claims)?;
+        let deadline = cx.deadline().map(Instant::from_std);
+        let began = Instant::now();
+        let mut place: Option<Place> = None;
         loop {
             let now = Instant::now();
-            let mut ready = now;
-            for (bucket, claim) in &claimed {
-                let pace = bucket.pace();
-                if let Some(capacity) = pace.capacity.filter(|c| claim.cost() > *c) {
-                    let message = format!("a call of cost {} in a bucket of {capacity}", claim.cost());
-                    return Err(Error::config(claim.bucket(), message));
-                }
-                if let Some(until) = pace.exhausted_until
-                    && let Ok(wait) = until.duration_since(self.0.clock.now())
-                {
-                    return Err(Error::new(
-                        ErrorKind::QuotaExhausted,
-                        format!("quota of {} is spent", claim.bucket()),
-                    )
-                    .with_retry_after(wait)
-                    .with_retry_at(until));
-                }
-                ready = ready.max(pace.ready_at(now, claim.cost()));
-            }
-            if ready <= now {
-                for (bucket, claim) in &claimed {
-                    bucket.pace().spend(now, claim.cost());
-                }
-                break;
-            }
-            let wait = ready - now;
-            if wait > LONGEST_WAIT {
-                return Err(
-                    Error::new(ErrorKind::QuotaExhausted, "the limit asks for a long wait")
-                        .with_retry_after(wait)
-                        .with_retry_at(self.0.clock.now() + wait),
-                );
-            }
-            if cx
-                .deadline()
-                .is_some_and(|deadline| ready > Instant::from_std(deadline))
-            {
-                return Err(Error::new(
-                    ErrorKind::RateLimited,
-                    "the limit asks for a wait beyond the deadline",
-                )
-                .with_retry_after(wait));
-            }
-            cx.meter().waited(wait);
-            tokio::time::sleep_until(ready).await;
-        }
-        drop(turns);
-
-        let mut slots: Vec<OwnedSemaphorePermit> = Vec::new();
-        for (bucket, _) in &claimed {
-            if let Some(semaphore) = &bucket.slots
-                && let Ok(slot) = semaphore.clone().acquire_owned().await
-            {
-                slots.push(slot);
+            let asks_at = {
+                let mut line = self.0.line();
+                let number = place.as_ref().map_or(u64::MAX, |place| place.number);
+                let Some(asks_at) = self.0.wait(&line, number, &claims, deadline, now)? else {
+                    for (bucket, cost) in claims.iter() {
+                        bucket.pace().spend(now, *cost, bucket.slots.is_some());
+                    }
+                    break;
+                };
+                let asks_at = deadline.map_or(asks_at, |deadline| deadline.min(asks_at));
+                let place = place.get_or_insert_with(|| self.0.join(&mut line));
+                let waiting = Waiting { claims: claims.clone(), asks_at, wake: place.wake.clone() };
+                line.waiting.insert(place.number, waiting);
+                asks_at
+            };
+            if let Some(place) = &place {
+                // Woken early or not: either way it asks again.
+                let _ = tokio::time::timeout_at(asks_at, place.wake.notified()).await;
             }
         }
-        Ok(if slots.is_empty() {
-            Permit::free()
+        if place.is_some() {
+            cx.meter().waited(began.elapsed());
+        }
+        Ok(if claims.iter().any(|(bucket, _)| bucket.slots.is_some()) {
+            Permit::holding(Slots { limiter: self.0.clone(), claims })
         } else {
-            Permit::holding(slots)
+            Permit::free()
         })
     }
 
     fn observe(&self, claims: &[Claim], lesson: &Lesson) {
-        let now = Instant::now();
         let each = |bucket: Option<&Arc<str>>, change: &dyn Fn(&mut Pace)| match bucket {
-            Some(name) => change(&mut self.bucket(name).pace()),
-            None => claims
-                .iter()
-                .for_each(|claim| change(&mut self.bucket(claim.bucket()).pace())),
+            Some(name) => change(&mut self.0.bucket(name).pace()),
+            None => claims.iter().for_each(|claim| change(&mut self.0.bucket(claim.bucket()).pace())),
         };
         match lesson {
             Lesson::Throttled { bucket, wait } => {
-                let Some(until) = now.checked_add(wait.unwrap_or(Duration::from_secs(1))) else {
-                    return;
-                };
-                each(bucket.as_ref(), &|pace| pace.pause(until));
+                let wait = wait.unwrap_or(Duration::from_secs(1));
+                each(bucket.as_ref(), &|pace| pace.throttle(Instant::now(), wait));
             }
-            Lesson::Remaining {
-                bucket,
-                remaining: 0,
-                resets_in: Some(wait),
-            } => {
-                let Some(until) = now.checked_add(*wait) else {
-                    return;
-                };
-                each(Some(bucket), &|pace| pace.pause(until));
+            Lesson::Remaining { bucket, remaining: 0, resets_in: Some(wait) } => {
+                each(Some(bucket), &|pace| {
+                    pace.pause(Instant::now(), *wait);
+                });
             }
             Lesson::Exhausted { bucket, until } => {
                 let until = until.unwrap_or_else(|| self.0.clock.now() + Duration::from_secs(3600));
@@ -300,8 +160,194 @@ impl RateLimiter for LocalLimiter {
 
 impl fmt::Debug for LocalLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalLimiter")
-            .field("limits", &self.0.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("LocalLimiter").field("limits", &self.0.limits).finish_non_exhaustive()
     }
+}
+
+impl Inner {
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The buckets of some claims, each once: what is claimed twice is claimed in sum.
+    ///
+    /// # Errors
+    /// `Config` for more units than the bucket ever has.
+    fn claims(&self, claims: &[Claim]) -> Result<Arc<Claims>> {
+        let mut merged: Vec<(Arc<Bucket>, u32)> = Vec::with_capacity(claims.len());
+        for claim in claims {
+            match merged.iter_mut().find(|(bucket, _)| *bucket.name == *claim.bucket()) {
+                Some((_, cost)) => *cost = cost.saturating_add(claim.cost()),
+                None => merged.push((self.bucket(claim.bucket()), claim.cost())),
+            }
+        }
+        for (bucket, cost) in &merged {
+            if let Some(capacity) = bucket.capacity.filter(|capacity| cost > capacity) {
+                let message = format!("a call of cost {cost} in a bucket of {capacity}");
+                return Err(Error::config(&*bucket.name, message));
+            }
+        }
+        Ok(merged.into())
+    }
+
+    fn bucket(&self, name: &str) -> Arc<Bucket> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get(name) {
+            return bucket.clone();
+        }
+        if buckets.len() >= BUCKETS {
+            let (now, wall) = (Instant::now(), self.clock.now());
+            buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || bucket.pace().is_told(now, wall));
+        }
+        let plan = self.limits.buckets.get(name).copied().unwrap_or_default();
+        let bucket = Arc::new(Bucket::new(name.into(), plan));
+        buckets.insert(bucket.name.clone(), bucket.clone());
+        bucket
+    }
+
+    /// Takes a place at the end of the line.
+    fn join(self: &Arc<Self>, line: &mut Line) -> Place {
+        line.arrivals += 1;
+        Place { limiter: self.clone(), number: line.arrivals, wake: Arc::default() }
+    }
+
+    /// When the caller at a place should ask again; `None` when it may leave now.
+    fn wait(
+        &self,
+        line: &Line,
+        number: u64,
+        claims: &Claims,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Result<Option<Instant>> {
+        for (bucket, _) in claims {
+            let exhausted = bucket.pace().exhausted_until;
+            if let Some(until) = exhausted
+                && let Ok(wait) = until.duration_since(self.clock.now())
+                && !wait.is_zero()
+            {
+                let message = format!("quota of {} is spent", bucket.name);
+                return Err(Error::new(ErrorKind::QuotaExhausted, message)
+                    .with_retry_after(wait)
+                    .with_retry_at(until));
+            }
+        }
+        let obstacle = obstacle(claims, now);
+        let until = obstacle.as_ref().and_then(|obstacle| obstacle.until);
+        let wait = until.map_or(Duration::ZERO, |until| until - now);
+        if wait > LONGEST_WAIT {
+            let error = Error::new(ErrorKind::QuotaExhausted, "the limit asks for a long wait")
+                .with_retry_after(wait);
+            return Err(match self.clock.now().checked_add(wait) {
+                Some(at) => error.with_retry_at(at),
+                None => error,
+            });
+        }
+        if deadline.is_some_and(|deadline| now >= deadline || until.is_some_and(|until| until > deadline)) {
+            let error = Error::new(ErrorKind::RateLimited, "the limit asks for a wait beyond the deadline");
+            return Err(if wait.is_zero() { error } else { error.with_retry_after(wait) });
+        }
+        let mut before = line.waiting.range(..number).map(|(_, waiting)| waiting);
+        let ahead = before.find(|waiting| waiting.comes_before(claims, obstacle.is_none(), now));
+        Ok(match (ahead, obstacle) {
+            (None, None) => None,
+            (None, Some(obstacle)) => Some(obstacle.until.unwrap_or(now + GRACE)),
+            (Some(ahead), _) => Some(ahead.asks_at.max(now) + GRACE),
+        })
+    }
+
+    /// Wakes those who may come closer because somebody left, gave up or gave back slots.
+    fn wake(line: &Line, claims: &Claims) {
+        if line.waiting.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for waiting in line.waiting.values().filter(|waiting| share(&waiting.claims, claims).is_some()) {
+            waiting.wake.notify_one();
+            // Those behind come after the first one that waits for just this.
+            let waits_for_this = obstacle(&waiting.claims, now)
+                .is_none_or(|obstacle| claims.iter().any(|(b, _)| Arc::ptr_eq(b, obstacle.bucket)));
+            if waits_for_this && !waiting.is_late(now) {
+                break;
+            }
+        }
+    }
+}
+
+impl Waiting {
+    /// Whether it is not being polled: it did not come when it should have.
+    fn is_late(&self, now: Instant) -> bool {
+        now >= self.asks_at + GRACE
+    }
+
+    /// Whether a later caller with these claims has to let this one go first. `could_go`: but for those
+    /// before it, the later one could leave now.
+    fn comes_before(&self, claims: &Claims, could_go: bool, now: Instant) -> bool {
+        if self.is_late(now) || share(&self.claims, claims).is_none() {
+            return false;
+        }
+        match obstacle(&self.claims, now) {
+            None => true,
+            Some(obstacle) if claims.iter().any(|(bucket, _)| Arc::ptr_eq(bucket, obstacle.bucket)) => true,
+            // It waits for something else: the later one may pass if that does not make it wait longer.
+            Some(Obstacle { until: Some(until), .. }) => {
+                could_go
+                    && claims.iter().any(|(bucket, cost)| {
+                        let theirs = self.claims.iter().find(|(b, _)| Arc::ptr_eq(b, bucket));
+                        theirs.is_some_and(|(_, theirs)| {
+                            let mut pace = *bucket.pace();
+                            pace.spend(now, *cost, false);
+                            pace.ready_at(now, *theirs) > until
+                        })
+                    })
+            }
+            Some(_) => false,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut line = self.limiter.line();
+        if let Some(left) = line.waiting.remove(&self.number) {
+            Inner::wake(&line, &left.claims);
+        }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        let line = self.limiter.line();
+        for (bucket, _) in self.claims.iter().filter(|(bucket, _)| bucket.slots.is_some()) {
+            let mut pace = bucket.pace();
+            pace.taken = pace.taken.saturating_sub(1);
+        }
+        Inner::wake(&line, &self.claims);
+    }
+}
+
+/// What keeps a call from leaving now: the bucket that is ready last, or one without a free slot.
+fn obstacle(claims: &Claims, now: Instant) -> Option<Obstacle<'_>> {
+    let mut last: Option<(Instant, &Arc<Bucket>)> = None;
+    let mut full = None;
+    for (bucket, cost) in claims {
+        let pace = bucket.pace();
+        let ready = pace.ready_at(now, *cost);
+        if ready > now && last.is_none_or(|(latest, _)| ready > latest) {
+            last = Some((ready, bucket));
+        }
+        if bucket.slots.is_some_and(|slots| pace.taken >= slots) {
+            full = Some(bucket);
+        }
+    }
+    match (last, full) {
+        (Some((until, bucket)), _) => Some(Obstacle { bucket, until: Some(until) }),
+        (None, Some(bucket)) => Some(Obstacle { bucket, until: None }),
+        (None, None) => None,
+    }
+}
+
+/// A bucket that both claim.
+fn share<'a>(one: &'a Claims, other: &Claims) -> Option<&'a Arc<Bucket>> {
+    one.iter().map(|(bucket, _)| bucket).find(|bucket| other.iter().any(|(b, _)| Arc::ptr_eq(b, bucket)))
 }

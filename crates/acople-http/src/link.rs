@@ -3,13 +3,17 @@
 use acople_core::{Error, ErrorKind, Result};
 use url::Url;
 
-/// The URL of a link relative to `base`.
+/// The URL of a link that the answer to `path` below `base` gave (RFC 3986, 5.2). Without a path, `base` is a
+/// folder.
 ///
 /// # Errors
 /// [`ErrorKind::Protocol`] when it is no URL or leaves the origin of `base`: credentials never follow a
 /// link to another scheme, host or port.
-pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
-    let url = base
+pub(crate) fn resolve(base: &Url, path: &str, link: &str) -> Result<Url> {
+    let mut from = base.clone();
+    let folder = base.path().trim_end_matches('/');
+    from.set_path(&format!("{folder}{}", if path.is_empty() { "/" } else { path }));
+    let url = from
         .join(link)
         .map_err(|_| Error::new(ErrorKind::Protocol, "the vendor gave a link that is no URL"))?;
     let same = url.scheme() == base.scheme()
@@ -23,10 +27,7 @@ pub(crate) fn resolve(base: &Url, link: &str) -> Result<Url> {
             link = url.host_str().unwrap_or_default(),
             "a vendor's link leaves the connection's origin: refused"
         );
-        return Err(Error::new(
-            ErrorKind::Protocol,
-            "the vendor gave a link to another origin: refused",
-        ));
+        return Err(Error::new(ErrorKind::Protocol, "the vendor gave a link to another origin: refused"));
     }
     Ok(url)
 }
@@ -82,9 +83,5 @@ fn is_next(parameter: &str) -> bool {
         return false;
     };
     name.trim().eq_ignore_ascii_case("rel")
-        && value
-            .trim()
-            .trim_matches('"')
-            .split_ascii_whitespace()
-            .any(|rel| rel.eq_ignore_ascii_case("next"))
+        && value.trim().trim_matches('"').split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
 }

@@ -1,49 +1,29 @@
 //! Follows a list that [`Paging`] describes from page to page.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
-use acople_core::json::{Envelope, FieldPath};
-use acople_core::{Batch, Context, Error, ErrorKind, Result};
+use acople_core::{Batch, Context, Error, ErrorKind, Record, Result};
 use futures_util::Stream;
-use http::HeaderMap;
 
-use crate::{Call, Client, Paging, Position, Step, Walk};
-
-/// Empty pages in a row that are taken for a list that goes on.
-const EMPTY_PAGES: usize = 100;
-
-/// One page of a list.
-#[derive(Debug)]
-pub struct Fetched {
-    /// The records.
-    pub batch: Batch,
-    /// Where the list goes on; `None` at the end.
-    pub next: Option<Position>,
-    /// The answer's headers.
-    pub headers: HeaderMap,
-}
+use crate::reading::EMPTY_PAGES;
+use crate::{Call, Client, Fetched, List, Paging, Position, Step, Walk};
 
 /// The pages of a list, as a stream: a [`Walk`] whose positions [`Paging`] finds.
 ///
 /// The next page is asked for as soon as its position is known, while the consumer works on this one. A
-/// position that comes twice, and too many empty pages in a row, end the stream with an error: a list that
-/// runs in a circle never ends. An empty page with a next position is not the end.
+/// position or a counted page that comes twice, and too many empty pages in a row, end the stream with an
+/// error: a list that runs in a circle never ends. An empty page with a next position is not the end.
 #[must_use = "streams do nothing unless polled"]
 pub struct Pages {
-    source: Arc<Source>,
+    list: List,
+    call: Call,
     walk: Walk<Fetched, Option<Position>>,
     empty: usize,
-}
-
-struct Source {
-    client: Client,
-    cx: Context,
-    call: Call,
-    stream: Arc<str>,
-    envelope: Envelope,
-    paging: Paging,
+    /// Of a list whose positions only count: what the page before began and ended with.
+    before: u64,
 }
 
 impl Pages {
@@ -61,33 +41,13 @@ impl Pages {
         records: &[&str],
         paging: Paging,
     ) -> Result<Self> {
-        let records = records
-            .iter()
-            .map(|path| FieldPath::parse(path))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Error::from(e).with_kind(ErrorKind::Internal))?;
-        let envelope = paging
-            .members()
-            .into_iter()
-            .fold(Envelope::new(&records), Envelope::with);
-        let source = Arc::new(Source {
-            client: client.clone(),
-            cx: cx.clone(),
-            call,
-            stream: stream.into(),
-            envelope,
-            paging,
-        });
-        Ok(Self {
-            walk: source.walk(None),
-            source,
-            empty: 0,
-        })
+        let list = List::new(client, cx, stream, records, paging)?;
+        Ok(Self { walk: walk(&list, &call, None), list, call, empty: 0, before: 0 })
     }
 
     /// Starts at a position instead of the first page.
     pub fn from(mut self, position: Option<Position>) -> Self {
-        self.walk = self.source.walk(position);
+        self.walk = walk(&self.list, &self.call, position);
         self
     }
 
@@ -98,33 +58,15 @@ impl Pages {
     }
 }
 
-impl Source {
-    fn walk(self: &Arc<Self>, first: Option<Position>) -> Walk<Fetched, Option<Position>> {
-        let source = self.clone();
-        Walk::new(first, move |position| source.clone().fetch(position))
-    }
-
-    async fn fetch(self: Arc<Self>, position: Option<Position>) -> Result<Step<Fetched, Option<Position>>> {
-        let call = match &position {
-            Some(position) => self.paging.turn(self.call.clone(), position),
-            None => self.call.clone(),
-        };
-        let answer = self.client.send(&self.cx, &call).await?;
-        let headers = answer.headers().clone();
-        let page = answer.into_page()?;
-        let split = self
-            .envelope
-            .split(&page)
-            .map_err(|e| Error::from(e).with_operation(call.operation()))?;
-        let next = self.paging.next(position.as_ref(), &page, &split, &headers)?;
-        let batch = Batch::new(self.stream.clone(), page, split.records);
-        let (bytes, step) = (batch.bytes(), next.clone().map(Some));
-        Ok(Step {
-            item: Fetched { batch, next, headers },
-            bytes,
-            next: step,
-        })
-    }
+fn walk(list: &List, call: &Call, first: Option<Position>) -> Walk<Fetched, Option<Position>> {
+    let (list, call) = (list.clone(), call.clone());
+    Walk::new(first, move |at| {
+        let (list, call) = (list.clone(), call.clone());
+        async move {
+            let fetched = list.fetch(call, at.as_ref()).await?;
+            Ok(Step { bytes: fetched.batch.bytes(), next: fetched.next.clone().map(Some), item: fetched })
+        }
+    })
 }
 
 impl Stream for Pages {
@@ -133,30 +75,44 @@ impl Stream for Pages {
     fn poll_next(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if this.empty > EMPTY_PAGES {
-            return Poll::Ready(None);
+            return Poll::Ready(None); // it has failed
         }
         let fetched = match ready!(Pin::new(&mut this.walk).poll_next(task)) {
             Some(Ok(step)) => step.item,
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => return Poll::Ready(None),
         };
-        this.empty = if fetched.batch.is_empty() {
-            this.empty + 1
-        } else {
-            0
-        };
+        this.empty = if fetched.batch.is_empty() { this.empty + 1 } else { 0 };
         if this.empty > EMPTY_PAGES && fetched.next.is_some() {
             let message = format!("more than {EMPTY_PAGES} empty pages in a row");
             return Poll::Ready(Some(Err(Error::new(ErrorKind::Protocol, message))));
+        }
+        if let Some(Position::Count(_)) = fetched.next {
+            // Such a list has no positions that could come twice: a vendor that does not know the parameter
+            // gives the first page for ever.
+            let page = ends(&fetched.batch);
+            if page == this.before {
+                this.empty = EMPTY_PAGES + 1;
+                let message = "the list does not go on: the same page came twice";
+                return Poll::Ready(Some(Err(Error::new(ErrorKind::Protocol, message))));
+            }
+            this.before = page;
         }
         Poll::Ready(Some(Ok(fetched)))
     }
 }
 
+fn ends(batch: &Batch) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    batch.len().hash(&mut hasher);
+    for index in [0, batch.len().saturating_sub(1)] {
+        batch.get(index).map(Record::raw).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 impl std::fmt::Debug for Pages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pages")
-            .field("stream", &self.source.stream)
-            .finish_non_exhaustive()
+        f.debug_struct("Pages").field("list", &self.list).finish_non_exhaustive()
     }
 }

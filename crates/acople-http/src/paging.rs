@@ -72,19 +72,14 @@ impl Paging {
     /// A token in the body. A path that does not parse means that no token is ever found.
     pub fn token(at: &str, param: impl Into<Cow<'static, str>>) -> Self {
         match FieldPath::parse(at) {
-            Ok(at) => Self::Token {
-                at,
-                param: param.into(),
-            },
+            Ok(at) => Self::Token { at, param: param.into() },
             Err(_) => Self::Single,
         }
     }
 
     /// The next URL in the body, at one of several places. Paths that do not parse are left out.
     pub fn next_url<'a>(at: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::NextUrl {
-            at: at.into_iter().filter_map(|p| FieldPath::parse(p).ok()).collect(),
-        }
+        Self::NextUrl { at: at.into_iter().filter_map(|p| FieldPath::parse(p).ok()).collect() }
     }
 
     /// Counts records.
@@ -94,10 +89,7 @@ impl Paging {
 
     /// Counts pages, from `first`.
     pub fn number(param: impl Into<Cow<'static, str>>, first: u64) -> Self {
-        Self::Number {
-            param: param.into(),
-            first,
-        }
+        Self::Number { param: param.into(), first }
     }
 
     /// A locator in a header, until it says `end`.
@@ -106,20 +98,13 @@ impl Paging {
         param: impl Into<Cow<'static, str>>,
         end: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::HeaderLocator {
-            header: header.into(),
-            param: param.into(),
-            end: end.into(),
-        }
+        Self::HeaderLocator { header: header.into(), param: param.into(), end: end.into() }
     }
 
     /// Names the last record's key. A path that does not parse means that there is no second page.
     pub fn keyset(field: &str, param: impl Into<Cow<'static, str>>) -> Self {
         match FieldPath::parse(field) {
-            Ok(field) => Self::Keyset {
-                field,
-                param: param.into(),
-            },
+            Ok(field) => Self::Keyset { field, param: param.into() },
             Err(_) => Self::Single,
         }
     }
@@ -191,27 +176,15 @@ impl Paging {
                 .map(|locator| Position::Token(locator.to_owned())),
             _ if records == 0 => None,
             Self::Offset { .. } => {
-                let before = if let Some(Position::Count(n)) = here {
-                    *n
-                } else {
-                    0
-                };
+                let before = if let Some(Position::Count(n)) = here { *n } else { 0 };
                 Some(Position::Count(before.saturating_add(records)))
             }
             Self::Number { first, .. } => {
-                let number = if let Some(Position::Count(n)) = here {
-                    *n
-                } else {
-                    *first
-                };
+                let number = if let Some(Position::Count(n)) = here { *n } else { *first };
                 Some(Position::Count(number.saturating_add(1)))
             }
             Self::Keyset { field, .. } => {
-                let last = split
-                    .records
-                    .last()
-                    .map(|span| page.text(*span))
-                    .unwrap_or_default();
+                let last = split.records.last().map(|span| page.text(*span)).unwrap_or_default();
                 let Some(key) = text(json::get(last, field)?)? else {
                     let message = "the last record has no key to go on from";
                     return Err(Error::new(ErrorKind::Protocol, message).with_field(field.to_string()));
@@ -226,14 +199,10 @@ impl Paging {
 fn text(value: Value<'_>) -> Result<Option<String>> {
     match value {
         Value::Missing | Value::Null => Ok(None),
-        Value::Text(_) | Value::Number(_) => Ok(value
-            .scalar_text()?
-            .filter(|t| !t.is_empty())
-            .map(Cow::into_owned)),
-        _ => Err(Error::new(
-            ErrorKind::Protocol,
-            "the place of the next page holds no text",
-        )),
+        Value::Text(_) | Value::Number(_) => {
+            Ok(value.scalar_text()?.filter(|t| !t.is_empty()).map(Cow::into_owned))
+        }
+        _ => Err(Error::new(ErrorKind::Protocol, "the place of the next page holds no text")),
     }
 }
 

@@ -9,6 +9,17 @@ use acople_core::{
 };
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
+
+/// Unused connections to one host that are kept.
+const IDLE_CONNECTIONS: usize = 32;
+
+/// Largest header block of an answer, in bytes.
+const HEADERS: u32 = 256 << 10;
+
+/// How often a connection in use is asked whether it is alive, and how long it has to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -56,6 +67,11 @@ impl ReqwestTransport {
             .no_proxy()
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(config.idle_connections)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .http2_max_header_list_size(HEADERS)
+            // Many calls share one connection: a dead one is found out before the next of them waits in vain.
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
             .user_agent(&config.user_agent)
             .tcp_nodelay(true);
         if let Some(proxy) = &config.proxy {
@@ -83,9 +99,12 @@ impl Transport for ReqwestTransport {
         outgoing.headers_mut().clone_from(request.headers());
         if !request.body().is_empty() {
             *outgoing.body_mut() = Some(request.body().clone().into());
+        } else if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+            // Some servers refuse a write that does not say how long it is (RFC 9110, 8.6).
+            outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let incoming = self.0.execute(outgoing).await.map_err(head_error)?;
-        let (status, headers) = (incoming.status(), incoming.headers().clone());
+        let mut incoming = self.0.execute(outgoing).await.map_err(head_error)?;
+        let (status, headers) = (incoming.status(), std::mem::take(incoming.headers_mut()));
         let chunks = incoming.bytes_stream().map(|chunk| chunk.map_err(body_error));
         Ok(Response::new(status, headers, Body::stream(chunks)))
     }
@@ -96,34 +115,18 @@ fn head_error(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     let text = chain(&error);
     let (progress, fault, message) = if error.is_builder() {
-        (
-            Progress::NotSent,
-            WireFault::BadRequest,
-            "the request cannot be sent",
-        )
+        (Progress::NotSent, WireFault::BadRequest, "the request cannot be sent")
     } else if error.is_connect() {
         let (fault, message) = connect_fault(&error, &text);
         (Progress::NotSent, fault, message)
     } else if error.is_timeout() {
         (Progress::MaybeSent, WireFault::Timeout, "no answer in time")
     } else if not_processed(&text) {
-        (
-            Progress::NotSent,
-            WireFault::Reset,
-            "the connection was closed before the request was processed",
-        )
-    } else if text.contains("invalid") || text.contains("parse") {
-        (
-            Progress::MaybeSent,
-            WireFault::Malformed,
-            "the answer is not HTTP",
-        )
+        (Progress::NotSent, WireFault::Reset, "the connection was closed before the request was processed")
+    } else if ["invalid", "parse", "too large"].iter().any(|sign| text.contains(sign)) {
+        (Progress::MaybeSent, WireFault::Malformed, "the answer is not HTTP")
     } else {
-        (
-            Progress::MaybeSent,
-            WireFault::Reset,
-            "the connection broke before the answer",
-        )
+        (Progress::MaybeSent, WireFault::Reset, "the connection broke before the answer")
     };
     TransportError::new(progress, fault, message).with_source(error)
 }
@@ -133,10 +136,7 @@ fn connect_fault(error: &reqwest::Error, text: &str) -> (WireFault, &'static str
     if text.contains("dns error") || text.contains("failed to lookup") {
         (WireFault::Dns, "the host name does not resolve")
     } else if text.contains("certificate") || text.contains("tls") || text.contains("handshake") {
-        (
-            WireFault::Tls,
-            "TLS failed: the certificate or protocol version is not acceptable",
-        )
+        (WireFault::Tls, "TLS failed: the certificate or protocol version is not acceptable")
     } else if error.is_timeout() {
         (WireFault::Timeout, "no connection in time")
     } else {
@@ -146,14 +146,9 @@ fn connect_fault(error: &reqwest::Error, text: &str) -> (WireFault, &'static str
 
 /// HTTP/2 says when a request was refused unprocessed (RFC 9113, 8.7), and hyper when it never left.
 fn not_processed(text: &str) -> bool {
-    [
-        "refused stream",
-        "channel closed",
-        "connection was not ready",
-        "operation was canceled",
-    ]
-    .iter()
-    .any(|sign| text.contains(sign))
+    ["refused stream", "channel closed", "connection was not ready", "operation was canceled"]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
 
 fn body_error(error: reqwest::Error) -> TransportError {

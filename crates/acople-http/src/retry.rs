@@ -41,10 +41,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// One attempt, no retry.
     pub fn none() -> Self {
-        Self {
-            attempts: 1,
-            ..Self::default()
-        }
+        Self { attempts: 1, ..Self::default() }
     }
 
     /// Sets the number of attempts, at least one.
@@ -57,9 +54,7 @@ impl RetryPolicy {
     pub(crate) fn wait(&self, attempt: u32, throttled: bool, random: f64) -> Duration {
         let base = if throttled { self.throttle_base } else { self.base };
         let factor = 2u32.saturating_pow(attempt.saturating_sub(1).min(20));
-        base.saturating_mul(factor)
-            .min(self.cap)
-            .mul_f64(random.clamp(0.0, 1.0))
+        base.saturating_mul(factor).min(self.cap).mul_f64(random.clamp(0.0, 1.0))
     }
 }
 
@@ -88,9 +83,8 @@ impl RetryBudget {
         if self.0.load(Ordering::Relaxed) >= BUDGET {
             return;
         }
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |have| {
-            Some((have + gain).min(BUDGET))
-        });
+        let _ =
+            self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |have| Some((have + gain).min(BUDGET)));
     }
 }
 

@@ -5,16 +5,17 @@
 //! be short-lived. The lesson comes before the retry, so that everybody who shares the limit waits too.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
 use acople_core::{
-    AuthStamp, Body, Claim, Context, Error, ErrorKind, Lesson, Progress, Refresh, Request, Response, Result,
-    TransportError, WireFault,
+    AuthStamp, Body, Claim, Context, Error, ErrorKind, Lesson, Permit, Progress, Refresh, Request, Response,
+    Result, TransportError, WireFault,
 };
 use futures_util::future::{Either, select};
-use http::HeaderValue;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
+use http::{HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 use url::Url;
@@ -26,7 +27,7 @@ use crate::{Answer, Download, link};
 
 /// What may stand unescaped in a query's name or value. A space becomes `%20`: OData servers refuse the
 /// `+` of HTML forms, and every server knows `%20`.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -41,9 +42,15 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'!');
 
-/// Where a call stands: what a deadline that strikes now means.
+/// Where a call stands: what it means when a deadline strikes or the caller gives up.
 #[derive(Default)]
-struct Stage(AtomicU8);
+struct Stage {
+    at: AtomicU8,
+    /// Attempts that went to the wire.
+    sent: AtomicU32,
+    /// Whether one of them may have taken effect although it failed.
+    open: AtomicBool,
+}
 
 impl Stage {
     const IDLE: u8 = 0;
@@ -51,11 +58,39 @@ impl Stage {
     const ON_THE_WIRE: u8 = 2;
 
     fn set(&self, stage: u8) {
-        self.0.store(stage, Ordering::Relaxed);
+        self.at.store(stage, Ordering::Relaxed);
+        if stage == Self::ON_THE_WIRE {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
+    fn failed(&self, error: &Error) {
+        self.open.fetch_or(!error.outcome_known(), Ordering::Relaxed);
+    }
+
+    /// The error of a call that ends here because somebody outside wants it to.
+    fn ended(&self, kind: ErrorKind, why: &str, repeatable: bool) -> Error {
+        match self.at.load(Ordering::Relaxed) {
+            Self::ON_THE_WIRE if !repeatable => {
+                Error::new(ErrorKind::Ambiguous, format!("{why} while the request was on the wire"))
+            }
+            Self::ON_THE_WIRE => Error::new(kind, why).with_unknown_outcome(),
+            Self::WAITING if kind == ErrorKind::Timeout => {
+                Error::new(ErrorKind::RateLimited, format!("{why} while waiting for the limit"))
+            }
+            _ => Error::new(kind, why),
+        }
+    }
+
+    /// Says of an error what the attempts before it mean for the whole call.
+    fn describe(&self, error: Error) -> Error {
+        let error = match self.sent.load(Ordering::Relaxed) {
+            0 => error,
+            sent => error.with_attempts(sent),
+        };
+        // A refusal of the data itself would have met the earlier attempts as well.
+        let refused = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Schema | ErrorKind::TooLarge);
+        if self.open.load(Ordering::Relaxed) && !refused { error.with_unknown_outcome() } else { error }
     }
 }
 
@@ -69,17 +104,20 @@ enum Take {
 /// An answer, and what is left of its body when it is taken as it comes.
 struct Got {
     answer: Answer,
-    rest: Option<(Body, BodyReader)>,
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    body: Body,
+    reader: BodyReader,
+    /// A download is in flight until its last byte.
+    permit: Permit,
 }
 
 /// What to do after a failed attempt.
 enum Next {
     Fail(Error),
-    Again {
-        wait: Duration,
-        throttled: bool,
-        error: Error,
-    },
+    Again { wait: Duration, throttled: bool, error: Error },
     Renew(Error),
 }
 
@@ -97,18 +135,15 @@ impl Client {
     /// Sends a request and hands out the body as it comes, for downloads larger than memory.
     ///
     /// The head has come and is a success when this returns; what breaks later is an error of
-    /// [`Download::chunk`]. The call's deadline ends with the head: each piece has its own.
+    /// [`Download::chunk`]. The call's deadline ends with the head: each piece has its own. The download
+    /// counts as a call in flight until its end, or until it is dropped.
     pub async fn download(&self, cx: &Context, call: &Call) -> Result<Download> {
         let Got { answer, rest } = self.0.bounded(cx, call, Take::AsItComes).await?;
-        let Some((body, reader)) = rest else {
+        let Some(Rest { body, reader, permit }) = rest else {
             return Err(Error::new(ErrorKind::Internal, "an answer without its body"));
         };
-        Ok(Download {
-            status: answer.status,
-            headers: answer.headers,
-            body,
-            reader,
-        })
+        let (cx, permit) = (cx.clone(), Some(permit));
+        Ok(Download { status: answer.status, headers: answer.headers, body, reader, permit, cx })
     }
 }
 
@@ -118,37 +153,19 @@ impl Inner {
         cx.ensure_live()?;
         let stage = Stage::default();
         let repeatable = repeatable(cx, call);
-        let own = Instant::now() + self.timeouts.total;
-        let deadline = cx
-            .deadline()
-            .map_or(own, |theirs| own.min(Instant::from_std(theirs)));
-        let work = pin!(tokio::time::timeout_at(
-            deadline,
-            self.attempts(cx, call, take, deadline, &stage)
-        ));
+        let own = Instant::now().checked_add(self.timeouts.total);
+        let theirs = cx.deadline().map(Instant::from_std);
+        let deadline = own.into_iter().chain(theirs).min().unwrap_or_else(far_away);
+        let work = pin!(tokio::time::timeout_at(deadline, self.attempts(cx, call, take, deadline, &stage)));
         let cancelled = pin!(cx.cancel().cancelled());
         let result = match select(work, cancelled).await {
             Either::Left((Ok(result), _)) => result,
-            Either::Left((Err(_), _)) => Err(match stage.get() {
-                Stage::ON_THE_WIRE if !repeatable => Error::new(
-                    ErrorKind::Ambiguous,
-                    "the deadline passed while the request was on the wire",
-                ),
-                Stage::WAITING => Error::new(
-                    ErrorKind::RateLimited,
-                    "the deadline passed while waiting for the limit",
-                ),
-                _ => Error::new(ErrorKind::Timeout, "the deadline passed"),
-            }),
-            Either::Right(_) => Err(match stage.get() {
-                Stage::ON_THE_WIRE if !repeatable => Error::new(
-                    ErrorKind::Ambiguous,
-                    "cancelled while the request was on the wire",
-                ),
-                _ => Error::new(ErrorKind::Cancelled, "the caller gave up"),
-            }),
+            Either::Left((Err(_), _)) => {
+                Err(stage.ended(ErrorKind::Timeout, "the deadline passed", repeatable))
+            }
+            Either::Right(_) => Err(stage.ended(ErrorKind::Cancelled, "the caller gave up", repeatable)),
         };
-        result.map_err(|e| e.with_operation(call.operation))
+        result.map_err(|error| stage.describe(error).with_operation(call.operation))
     }
 
     async fn attempts(
@@ -164,9 +181,14 @@ impl Inner {
         let limited = cx.clone().with_deadline(deadline.into_std());
         let mut request = self.request(cx, call).await?;
         let (mut attempt, mut renewed, mut taken) = (0, false, 0);
+        let mut last: Option<Error> = None;
         loop {
             attempt += 1;
-            let ticket = self.breaker.enter()?;
+            let ticket = match self.breaker.enter() {
+                Ok(ticket) => ticket,
+                // What opened it says more than that it is open.
+                Err(open) => return Err(last.unwrap_or(open)),
+            };
             stage.set(Stage::WAITING);
             let permit = self.limiter.acquire(&limited, &claims).await?;
             stage.set(Stage::IDLE);
@@ -176,12 +198,14 @@ impl Inner {
             };
             stage.set(Stage::ON_THE_WIRE);
             cx.meter().sent(request.body().len(), attempt > 1);
-            let result = match self.wire(&request).await {
-                Ok(response) => self.read(cx, response, take, repeatable).await,
-                Err(error) => Err(error.into_error(repeatable)),
+            let result = match self.wire(&request, deadline).await {
+                Ok(response) => self.read(cx, call, response, take, repeatable, permit).await,
+                Err(error) => {
+                    drop(permit);
+                    Err(error.into_error(repeatable))
+                }
             };
             stage.set(Stage::IDLE);
-            drop(permit);
             let error = match result.and_then(|got| self.judge(call, &claims, got, repeatable)) {
                 Ok(got) => {
                     ticket.tell(false);
@@ -191,47 +215,28 @@ impl Inner {
                 Err(error) => error,
             };
             ticket.tell(is_outage(&error));
-            match self.next(error, attempt, repeatable, renewed) {
-                Next::Fail(error) => return Err(finish(error, attempt, &request)),
+            stage.failed(&error);
+            match self.next(redacted(error, &request), attempt, repeatable, renewed, &claims) {
+                Next::Fail(error) => return Err(error),
                 Next::Renew(error) => {
-                    let Some(auth) = &self.auth else {
-                        return Err(finish(error, attempt, &request));
-                    };
+                    let Some(auth) = &self.auth else { return Err(error) };
                     match auth.refresh(cx, stamp).await? {
                         Refresh::Renewed => {
                             renewed = true;
                             // The new credentials may come with another address of the account.
                             request = self.request(cx, call).await?;
                         }
-                        _ => return Err(finish(error, attempt, &request)),
+                        _ => return Err(error),
                     }
                 }
-                Next::Again {
-                    wait,
-                    throttled,
-                    error,
-                } => {
-                    if Instant::now()
-                        .checked_add(wait)
-                        .is_none_or(|until| until > deadline)
-                    {
-                        return Err(finish(error.with_retry_after(wait), attempt, &request));
+                Next::Again { wait, throttled, error } => {
+                    if Instant::now().checked_add(wait).is_none_or(|until| until > deadline) {
+                        return Err(if throttled { error.with_retry_after(wait) } else { error });
                     }
-                    let Some(cost) = self.budget.take(throttled) else {
-                        return Err(finish(error, attempt, &request));
-                    };
+                    let Some(cost) = self.budget.take(throttled) else { return Err(error) };
                     taken = cost;
                     tracing::debug!(operation = call.operation, attempt, ?wait, kind = %error.kind(), "trying again");
-                    if throttled {
-                        // Everybody who shares the limit waits, not this call alone.
-                        self.limiter.observe(
-                            &claims,
-                            &Lesson::Throttled {
-                                bucket: None,
-                                wait: Some(wait),
-                            },
-                        );
-                    }
+                    last = Some(error);
                     cx.meter().waited(wait);
                     stage.set(if throttled { Stage::WAITING } else { Stage::IDLE });
                     tokio::time::sleep(wait).await;
@@ -240,13 +245,12 @@ impl Inner {
         }
     }
 
-    fn claims(&self, call: &Call) -> Vec<Claim> {
+    fn claims(&self, call: &Call) -> Arc<[Claim]> {
         let claims = self.limits.claims(call.class);
         if call.cost == 1 {
-            claims
-        } else {
-            claims.into_iter().map(|c| c.with_cost(call.cost)).collect()
+            return claims;
         }
+        claims.iter().map(|claim| claim.clone().with_cost(call.cost)).collect()
     }
 
     /// Builds the request without credentials.
@@ -274,50 +278,51 @@ impl Inner {
         Ok(request)
     }
 
-    async fn wire(&self, request: &Request) -> Result<Response, TransportError> {
-        match tokio::time::timeout(self.timeouts.head, self.transport.send(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(TransportError::new(
-                Progress::MaybeSent,
-                WireFault::Timeout,
-                format!("no answer within {} s", self.timeouts.head.as_secs_f32()),
-            )),
-        }
+    async fn wire(&self, request: &Request, deadline: Instant) -> Result<Response, TransportError> {
+        let head = Instant::now().checked_add(self.timeouts.head).map_or(deadline, |head| head.min(deadline));
+        let sending = tokio::time::timeout_at(head, self.transport.send(request));
+        sending.await.unwrap_or_else(|_| {
+            let message = if head == deadline {
+                "no answer before the deadline".to_owned()
+            } else {
+                format!("no answer within {} s", self.timeouts.head.as_secs_f32())
+            };
+            Err(TransportError::new(Progress::MaybeSent, WireFault::Timeout, message))
+        })
     }
 
-    async fn read(&self, cx: &Context, response: Response, take: Take, repeatable: bool) -> Result<Got> {
+    async fn read(
+        &self,
+        cx: &Context,
+        call: &Call,
+        response: Response,
+        take: Take,
+        repeatable: bool,
+        permit: Permit,
+    ) -> Result<Got> {
         let (status, headers, body) = response.into_parts();
         let received_at = self.clock.now();
-        let reader = BodyReader::new(&headers, self.body, repeatable)?;
+        let mut answer = Answer { status, headers, body: Vec::new(), received_at };
+        let bodiless = call.method == Method::HEAD;
+        let reader = BodyReader::new(&answer.headers, self.body, repeatable, bodiless);
         if take == Take::AsItComes && status.is_success() {
-            let answer = Answer {
-                status,
-                headers,
-                body: Vec::new(),
-                received_at,
-            };
-            return Ok(Got {
-                answer,
-                rest: Some((body, reader)),
-            });
+            let reader = reader.map_err(Error::with_unknown_outcome)?;
+            return Ok(Got { answer, rest: Some(Rest { body, reader, permit }) });
         }
-        let body = match reader.whole(body).await {
-            Ok(body) => body,
-            // The status says enough; a refusal whose text is lost is still a refusal.
-            Err(_) if !status.is_success() => Vec::new(),
-            // Without the status: the answer was broken off, and another attempt may bring it whole.
-            Err(error) => return Err(error),
+        let body = match reader {
+            Ok(reader) => reader.whole(body).await,
+            Err(error) => Err(error),
         };
-        cx.meter().received(body.len());
-        Ok(Got {
-            answer: Answer {
-                status,
-                headers,
-                body,
-                received_at,
-            },
-            rest: None,
-        })
+        match body {
+            Ok(body) => answer.body = body,
+            // The status says enough; a refusal whose text is lost is still a refusal.
+            Err(_) if !status.is_success() => {}
+            // It says that all went well and cannot be read: the request took effect, for all that anybody
+            // knows. Without the status: the answer was broken off, and another attempt may bring it whole.
+            Err(error) => return Err(error.with_unknown_outcome()),
+        }
+        cx.meter().received(answer.body.len());
+        Ok(Got { answer, rest: None })
     }
 
     /// Asks the vendor's classifier, passes on its lessons, and settles what a failure means for a
@@ -336,37 +341,45 @@ impl Inner {
         };
         let mut lessons = Vec::new();
         self.classifier.lessons(answer, &mut lessons);
-        match &verdict {
-            Ok(()) => lessons.push(Lesson::Passed),
-            Err(error) if error.kind() == ErrorKind::QuotaExhausted => {
-                lessons.push(Lesson::Exhausted {
-                    bucket: None,
-                    until: error.retry_at(),
-                });
+        // Where the classifier names the bucket it is that one; otherwise every bucket of the request is.
+        let taught = |kind: fn(&Lesson) -> bool| lessons.iter().any(kind);
+        let general = match &verdict {
+            Err(error)
+                if error.kind() == ErrorKind::QuotaExhausted
+                    && !taught(|lesson| matches!(lesson, Lesson::Exhausted { .. })) =>
+            {
+                Some(Lesson::Exhausted { bucket: None, until: error.retry_at() })
             }
-            Err(error) if error.kind() == ErrorKind::RateLimited && error.retry_after().is_some() => {
-                lessons.push(Lesson::Throttled {
-                    bucket: None,
-                    wait: error.retry_after(),
-                });
+            Err(error)
+                if error.kind() == ErrorKind::RateLimited
+                    && error.retry_after().is_some()
+                    && !taught(|lesson| matches!(lesson, Lesson::Throttled { .. })) =>
+            {
+                Some(Lesson::Throttled { bucket: None, wait: error.retry_after() })
             }
-            Err(_) => {}
-        }
-        for lesson in &lessons {
+            Err(_) => None,
+            Ok(()) => Some(Lesson::Passed),
+        };
+        for lesson in lessons.iter().chain(&general) {
             self.limiter.observe(claims, lesson);
         }
         match verdict {
             Ok(()) => Ok(got),
-            Err(error)
-                if error.kind() == ErrorKind::Transient && !repeatable && !refused_unprocessed(&error) =>
-            {
-                Err(error.with_kind(ErrorKind::Ambiguous))
+            Err(error) if error.kind() == ErrorKind::Transient && !refused_unprocessed(&error) => {
+                Err(if repeatable {
+                    error.with_unknown_outcome()
+                } else {
+                    error.with_kind(ErrorKind::Ambiguous)
+                })
+            }
+            Err(error) if error.kind() == ErrorKind::Protocol && got.answer.status.is_success() => {
+                Err(error.with_unknown_outcome())
             }
             Err(error) => Err(error),
         }
     }
 
-    fn next(&self, error: Error, attempt: u32, repeatable: bool, renewed: bool) -> Next {
+    fn next(&self, error: Error, attempt: u32, repeatable: bool, renewed: bool, claims: &[Claim]) -> Next {
         let throttled = error.kind() == ErrorKind::RateLimited;
         match error.kind() {
             ErrorKind::Reauth if !renewed => return Next::Renew(error),
@@ -375,28 +388,25 @@ impl Inner {
             ErrorKind::Timeout | ErrorKind::Protocol if repeatable && !is_whole(&error) => {}
             _ => return Next::Fail(error),
         }
+        let backoff = self.retry.wait(attempt, throttled, fastrand::f64());
+        if throttled && error.retry_after().is_none() {
+            // Everybody who shares the limit waits, not this call alone.
+            self.limiter.observe(claims, &Lesson::Throttled { bucket: None, wait: Some(backoff) });
+        }
         if attempt >= self.retry.attempts {
             return Next::Fail(error);
         }
-        let backoff = self.retry.wait(attempt, throttled, fastrand::f64());
         let wait = error.retry_after().map_or(backoff, |theirs| theirs.max(backoff));
-        Next::Again {
-            wait,
-            throttled,
-            error,
-        }
+        Next::Again { wait, throttled, error }
     }
 }
 
 /// The URL of a call: below the base, or a vendor's link held to the base's origin.
 fn target(base: &Url, call: &Call) -> Result<Url> {
     let mut url = match &call.target {
-        Target::Link(text) => link::resolve(base, text)?,
+        Target::Link { text, from } => link::resolve(base, from, text)?,
         Target::Climbing => {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "a path segment of dots alone would leave its place",
-            ));
+            return Err(Error::new(ErrorKind::Invalid, "a path segment of dots alone would leave its place"));
         }
         Target::Path(path) => {
             let mut url = base.clone();
@@ -442,11 +452,10 @@ fn refused_unprocessed(error: &Error) -> bool {
 }
 
 fn is_html(answer: &Answer) -> bool {
-    let html = answer.headers.get(CONTENT_TYPE).is_some_and(|t| {
-        t.as_bytes()
-            .get(..9)
-            .is_some_and(|t| t.eq_ignore_ascii_case(b"text/html"))
-    });
+    let html = answer
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|t| t.as_bytes().get(..9).is_some_and(|t| t.eq_ignore_ascii_case(b"text/html")));
     html && answer.body.trim_ascii_start().starts_with(b"<")
 }
 
@@ -456,8 +465,8 @@ fn is_whole(error: &Error) -> bool {
     error.status().is_some()
 }
 
-/// Says how many attempts were made, and takes the credentials out of the vendor's own words.
-fn finish(mut error: Error, attempts: u32, request: &Request) -> Error {
+/// Takes the credentials out of the vendor's own words.
+fn redacted(mut error: Error, request: &Request) -> Error {
     for value in request.headers().values().filter(|v| v.is_sensitive()) {
         if let Ok(text) = value.to_str() {
             error.redact(text);
@@ -467,5 +476,10 @@ fn finish(mut error: Error, attempts: u32, request: &Request) -> Error {
     for (_, secret) in request.secret_query() {
         error.redact(secret.expose());
     }
-    error.with_attempts(attempts)
+    error
+}
+
+/// A deadline for a call whose limits are beyond what the clock can tell.
+fn far_away() -> Instant {
+    Instant::now() + Duration::from_secs(86_400 * 365)
 }

@@ -1,10 +1,10 @@
 //! Cuts a batch into the vendor's calls and gathers one outcome a record.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 
-use acople_core::{Batch, BatchLimits, Error, ErrorKind, Outcome, Result, WriteReport};
+use acople_core::{Batch, BatchLimits, Error, ErrorKind, Outcome, Record, Result, WriteReport};
 
 /// Writes a batch in calls of at most `limits` and says what became of each record.
 ///
@@ -33,7 +33,7 @@ where
                 let error = Error::new(ErrorKind::Ambiguous, message);
                 outcomes.extend((0..wanted).map(|_| Outcome::from_call_error(&error)));
             }
-            Err(error) if may_be_one_record(&error) && wanted > 1 => {
+            Err(error) if may_be_one_record(&error) && error.outcome_known() && wanted > 1 => {
                 let middle = part.start + wanted / 2;
                 parts.push(middle..part.end);
                 parts.push(part.start..middle);
@@ -41,15 +41,12 @@ where
             Err(error) if is_about_the_records(&error) => {
                 outcomes.extend((0..wanted).map(|_| Outcome::from_call_error(&error)));
             }
-            Err(error) if outcomes.is_empty() => return Err(error),
+            Err(error) if outcomes.is_empty() && error.outcome_known() => return Err(error),
             Err(error) => {
-                // What stopped this call would stop the next: those are known not to have been sent.
                 outcomes.extend((0..wanted).map(|_| Outcome::from_call_error(&error)));
-                let unsent = error.copy().with_kind(match error.kind() {
-                    ErrorKind::Ambiguous => ErrorKind::Transient,
-                    kind => kind,
-                });
-                outcomes.extend((outcomes.len()..batch.len()).map(|_| Outcome::refused(unsent.copy())));
+                // What stopped this call would stop the next: those are known not to have been sent.
+                let unsent = || Outcome::refused(error.copy().with_kind(error.kind()));
+                outcomes.extend((outcomes.len()..batch.len()).map(|_| unsent()));
                 break;
             }
         }
@@ -57,12 +54,36 @@ where
     WriteReport::new(batch.len(), outcomes)
 }
 
+/// As [`write_chunks`], without the records that `check` refuses: those are known beforehand to be unfit, are
+/// refused with its errors, and never sent.
+///
+/// # Errors
+/// As [`write_chunks`].
+pub async fn write_checked<C, F, Fut>(
+    batch: &Batch,
+    limits: BatchLimits,
+    check: C,
+    send: F,
+) -> Result<WriteReport>
+where
+    C: Fn(Record<'_>) -> Result<()>,
+    F: Fn(Batch) -> Fut,
+    Fut: Future<Output = Result<Vec<Outcome>>>,
+{
+    let refusals: Vec<Option<Error>> = batch.iter().map(|record| check(record).err()).collect();
+    if refusals.iter().all(Option::is_none) {
+        return write_chunks(batch, limits, send).await;
+    }
+    let fit = refusals.iter().enumerate().filter(|(_, refusal)| refusal.is_none());
+    let fit = batch.select(fit.map(|(index, _)| index));
+    let mut written = write_chunks(&fit, limits, send).await?.into_outcomes().into_iter();
+    let outcome = |refusal: Option<Error>| refusal.map(Outcome::refused).or_else(|| written.next());
+    WriteReport::new(batch.len(), refusals.into_iter().filter_map(outcome).collect())
+}
+
 /// Whether a single record may have spoiled its part.
 fn may_be_one_record(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::TooLarge | ErrorKind::Invalid | ErrorKind::Conflict
-    )
+    matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Invalid | ErrorKind::Conflict)
 }
 
 /// Whether the next part may fare better: the error is about these records, or only its outcome is open.
@@ -109,28 +130,21 @@ pub fn match_aligned<T>(
         let message = format!("the vendor gave {} results for {records} records", results.len());
         return Err(Error::new(ErrorKind::Ambiguous, message));
     }
-    Ok(results
-        .into_iter()
-        .enumerate()
-        .map(|(index, result)| outcome(index, result))
-        .collect())
+    Ok(results.into_iter().enumerate().map(|(index, result)| outcome(index, result)).collect())
 }
 
 /// Outcomes of an answer that names records by a key, in any order. A record that the answer does not
-/// name is unknown.
+/// name is unknown; of a key that comes several times, each record takes the next result.
 pub fn match_by_id<K: Hash + Eq>(
     keys: &[K],
     results: impl IntoIterator<Item = (K, Outcome)>,
 ) -> Vec<Outcome> {
-    let mut by_key: HashMap<K, Outcome> = results.into_iter().collect();
-    keys.iter()
-        .map(|key| {
-            by_key.remove(key).unwrap_or_else(|| Outcome::Unknown {
-                error: Error::new(
-                    ErrorKind::Ambiguous,
-                    "the vendor's answer does not mention this record",
-                ),
-            })
-        })
-        .collect()
+    let mut by_key: HashMap<K, VecDeque<Outcome>> = HashMap::new();
+    for (key, outcome) in results {
+        by_key.entry(key).or_default().push_back(outcome);
+    }
+    let unnamed = || Outcome::Unknown {
+        error: Error::new(ErrorKind::Ambiguous, "the vendor's answer does not mention this record"),
+    };
+    keys.iter().map(|key| by_key.get_mut(key).and_then(VecDeque::pop_front).unwrap_or_else(unnamed)).collect()
 }

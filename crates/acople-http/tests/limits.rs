@@ -21,17 +21,11 @@ async fn no_window_ever_holds_more_than_the_limit() {
     let limiter = LocalLimiter::new(Limits::new().rate("app", 10, Duration::from_secs(1)));
     let mut times = Vec::new();
     for _ in 0..200 {
-        let _permit = limiter
-            .acquire(&Context::new(), &[Claim::one("app")])
-            .await
-            .unwrap();
+        let _permit = limiter.acquire(&Context::new(), &[Claim::one("app")]).await.unwrap();
         times.push(Instant::now());
     }
     for (index, start) in times.iter().enumerate() {
-        let inside = times[index..]
-            .iter()
-            .take_while(|t| **t < *start + Duration::from_secs(1))
-            .count();
+        let inside = times[index..].iter().take_while(|t| **t < *start + Duration::from_secs(1)).count();
         assert!(inside <= 11, "{inside} in the window that starts at {index}");
     }
     let rate = 200.0 / (times[199] - times[0]).as_secs_f64();
@@ -46,10 +40,7 @@ async fn callers_leave_in_the_order_they_came() {
     for n in 0..10 {
         let (limiter, order) = (limiter.clone(), order.clone());
         tasks.push(tokio::spawn(async move {
-            let _permit = limiter
-                .acquire(&Context::new(), &[Claim::one("app")])
-                .await
-                .unwrap();
+            let _permit = limiter.acquire(&Context::new(), &[Claim::one("app")]).await.unwrap();
             order.lock().unwrap().push(n);
         }));
         tokio::task::yield_now().await;
@@ -63,9 +54,7 @@ async fn callers_leave_in_the_order_they_came() {
 #[tokio::test(start_paused = true)]
 async fn a_call_spends_from_all_its_buckets_and_waits_for_the_slowest() {
     let limits =
-        Limits::new()
-            .rate("app", 100, Duration::from_secs(1))
-            .rate("search", 2, Duration::from_secs(1));
+        Limits::new().rate("app", 100, Duration::from_secs(1)).rate("search", 2, Duration::from_secs(1));
     let limiter = LocalLimiter::new(limits);
     let started = Instant::now();
     for _ in 0..6 {
@@ -102,27 +91,15 @@ async fn rate_07_a_spent_quota_comes_back_at_once_with_the_time() {
     let limiter = LocalLimiter::new(Limits::new().rate("day", 1000, Duration::from_secs(86_400)));
     let claims = [Claim::one("day")];
     let until = acople_core::Clock::now(&acople_core::SystemClock) + Duration::from_secs(3600);
-    limiter.observe(
-        &claims,
-        &Lesson::Exhausted {
-            bucket: None,
-            until: Some(until),
-        },
-    );
+    limiter.observe(&claims, &Lesson::Exhausted { bucket: None, until: Some(until) });
     let error = limiter.acquire(&Context::new(), &claims).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.retry_at()),
-        (ErrorKind::QuotaExhausted, Some(until))
-    );
+    assert_eq!((error.kind(), error.retry_at()), (ErrorKind::QuotaExhausted, Some(until)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn rate_15_a_cost_above_the_capacity_is_an_error_not_a_wait_for_ever() {
     let limiter = LocalLimiter::new(Limits::new().rate("app", 10, Duration::from_secs(1)));
-    let error = limiter
-        .acquire(&Context::new(), &[Claim::one("app").with_cost(11)])
-        .await
-        .unwrap_err();
+    let error = limiter.acquire(&Context::new(), &[Claim::one("app").with_cost(11)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
@@ -145,18 +122,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn with_limits(reply: Reply, limits: BodyLimits) -> Client {
     let transport: Arc<dyn Transport> = Arc::new(ScriptedTransport::function(move |_, _| reply.clone()));
-    Client::builder("https://api.example.com", transport)
-        .unwrap()
-        .body_limits(limits)
-        .build()
+    Client::builder("https://api.example.com", transport).unwrap().body_limits(limits).build()
 }
 
 async fn body_of(reply: Reply, limits: BodyLimits) -> Result<Vec<u8>, Error> {
     let call = Call::get("read").any_content();
-    with_limits(reply, limits)
-        .send(&Context::new(), &call)
-        .await
-        .map(|a| a.body().to_vec())
+    with_limits(reply, limits).send(&Context::new(), &call).await.map(|a| a.body().to_vec())
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,20 +150,11 @@ async fn body_01_a_bomb_is_stopped_by_its_ratio_and_by_the_limit() {
     let bomb = gzip(&vec![0u8; 20 << 20]);
     assert!(bomb.len() < 30_000);
     let reply = Reply::new(200, bomb).header("content-encoding", "gzip");
-    assert_eq!(
-        body_of(reply.clone(), BodyLimits::default())
-            .await
-            .unwrap_err()
-            .kind(),
-        ErrorKind::TooLarge
-    );
+    assert_eq!(body_of(reply.clone(), BodyLimits::default()).await.unwrap_err().kind(), ErrorKind::TooLarge);
     let mut limits = BodyLimits::default();
     limits.ratio = usize::MAX;
     limits.bytes = 4 << 20;
-    assert_eq!(
-        body_of(reply, limits).await.unwrap_err().kind(),
-        ErrorKind::TooLarge
-    );
+    assert_eq!(body_of(reply, limits).await.unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,20 +162,12 @@ async fn body_02_encodings_that_were_not_asked_for_and_broken_ones_are_errors() 
     let limits = BodyLimits::default();
     for encoding in ["br", "deflate", "gzip, gzip", "zstd"] {
         let reply = Reply::new(200, "x").header("content-encoding", encoding);
-        assert_eq!(
-            body_of(reply, limits).await.unwrap_err().kind(),
-            ErrorKind::Protocol,
-            "{encoding}"
-        );
+        assert_eq!(body_of(reply, limits).await.unwrap_err().kind(), ErrorKind::Protocol, "{encoding}");
     }
     let whole = gzip(b"hello, hello, hello");
     for cut in 1..whole.len() {
         let reply = Reply::new(200, whole[..cut].to_vec()).header("content-encoding", "gzip");
-        assert_eq!(
-            body_of(reply, limits).await.unwrap_err().kind(),
-            ErrorKind::Protocol,
-            "cut at {cut}"
-        );
+        assert_eq!(body_of(reply, limits).await.unwrap_err().kind(), ErrorKind::Protocol, "cut at {cut}");
     }
 }
 
@@ -221,22 +175,13 @@ async fn body_02_encodings_that_were_not_asked_for_and_broken_ones_are_errors() 
 async fn body_04_a_body_larger_than_the_limit_is_an_error() {
     let mut limits = BodyLimits::default();
     limits.bytes = 10;
+    assert_eq!(body_of(Reply::new(200, "0123456789"), limits).await.unwrap(), b"0123456789");
     assert_eq!(
-        body_of(Reply::new(200, "0123456789"), limits).await.unwrap(),
-        b"0123456789"
-    );
-    assert_eq!(
-        body_of(Reply::new(200, "0123456789a"), limits)
-            .await
-            .unwrap_err()
-            .kind(),
+        body_of(Reply::new(200, "0123456789a"), limits).await.unwrap_err().kind(),
         ErrorKind::TooLarge
     );
     let announced = Reply::new(200, "0").header("content-length", "11");
-    assert_eq!(
-        body_of(announced, limits).await.unwrap_err().kind(),
-        ErrorKind::TooLarge
-    );
+    assert_eq!(body_of(announced, limits).await.unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,10 +189,7 @@ async fn a_download_comes_piece_by_piece_and_unpacked() {
     let text = vec![b'x'; 50_000];
     let reply = Reply::new(200, gzip(&text)).header("content-encoding", "gzip");
     let client = with_limits(reply, BodyLimits::default());
-    let mut download = client
-        .download(&Context::new(), &Call::get("export").any_content())
-        .await
-        .unwrap();
+    let mut download = client.download(&Context::new(), &Call::get("export").any_content()).await.unwrap();
     let mut total = 0;
     while let Some(piece) = download.chunk().await.unwrap() {
         total += piece.len();
@@ -260,10 +202,7 @@ fn batch(records: usize) -> Batch {
 }
 
 fn limits(records: usize) -> BatchLimits {
-    BatchLimits {
-        records,
-        bytes: 1 << 20,
-    }
+    BatchLimits { records, bytes: 1 << 20 }
 }
 
 #[tokio::test]
@@ -282,16 +221,7 @@ async fn a_batch_is_cut_by_records_and_by_bytes_and_outcomes_keep_their_order() 
         );
     }
     sizes.lock().unwrap().clear();
-    write_chunks(
-        &batch(10),
-        BatchLimits {
-            records: 10,
-            bytes: 20,
-        },
-        send,
-    )
-    .await
-    .unwrap();
+    write_chunks(&batch(10), BatchLimits { records: 10, bytes: 20 }, send).await.unwrap();
     assert!(sizes.lock().unwrap().iter().all(|n| *n <= 2));
 }
 
@@ -302,13 +232,7 @@ async fn write_06_a_part_that_is_refused_whole_is_halved_until_the_culprit_stand
         calls.fetch_add(1, Ordering::Relaxed);
         let bad = part.iter().any(|r| r.raw().contains(":13}"));
         let outcomes: Vec<Outcome> = part.iter().map(|_| Outcome::accepted("x", None)).collect();
-        async move {
-            if bad {
-                Err(Error::new(ErrorKind::Invalid, "one is bad"))
-            } else {
-                Ok(outcomes)
-            }
-        }
+        async move { if bad { Err(Error::new(ErrorKind::Invalid, "one is bad")) } else { Ok(outcomes) } }
     };
     let report = write_chunks(&batch(32), limits(32), send).await.unwrap();
     assert_eq!(report.accepted(), 31);
@@ -323,18 +247,11 @@ async fn a_call_that_may_have_taken_effect_leaves_its_records_unknown_and_the_re
     let send = |part: Batch| {
         let lost = part.iter().any(|r| r.raw().contains(":3}"));
         let outcomes: Vec<Outcome> = part.iter().map(|_| Outcome::accepted("x", None)).collect();
-        async move {
-            if lost {
-                Err(Error::new(ErrorKind::Ambiguous, "lost"))
-            } else {
-                Ok(outcomes)
-            }
-        }
+        async move { if lost { Err(Error::new(ErrorKind::Ambiguous, "lost")) } else { Ok(outcomes) } }
     };
     let report = write_chunks(&batch(6), limits(2), send).await.unwrap();
-    let unknown: Vec<usize> = (0..6)
-        .filter(|n| matches!(report.outcomes()[*n], Outcome::Unknown { .. }))
-        .collect();
+    let unknown: Vec<usize> =
+        (0..6).filter(|n| matches!(report.outcomes()[*n], Outcome::Unknown { .. })).collect();
     assert_eq!(unknown, [2, 3]);
     assert_eq!(report.accepted(), 4);
 }
@@ -342,22 +259,13 @@ async fn a_call_that_may_have_taken_effect_leaves_its_records_unknown_and_the_re
 #[tokio::test]
 async fn err_means_that_nothing_was_written() {
     let stop = |_: Batch| async { Err(Error::new(ErrorKind::Reauth, "no")) };
-    assert_eq!(
-        write_chunks(&batch(6), limits(2), stop).await.unwrap_err().kind(),
-        ErrorKind::Reauth
-    );
+    assert_eq!(write_chunks(&batch(6), limits(2), stop).await.unwrap_err().kind(), ErrorKind::Reauth);
 
     let count = AtomicUsize::new(0);
     let later = |part: Batch| {
         let first = count.fetch_add(1, Ordering::Relaxed) == 0;
         let outcomes: Vec<Outcome> = part.iter().map(|_| Outcome::accepted("x", None)).collect();
-        async move {
-            if first {
-                Ok(outcomes)
-            } else {
-                Err(Error::new(ErrorKind::Reauth, "no"))
-            }
-        }
+        async move { if first { Ok(outcomes) } else { Err(Error::new(ErrorKind::Reauth, "no")) } }
     };
     let report = write_chunks(&batch(6), limits(2), later).await.unwrap();
     assert_eq!((report.accepted(), report.outcomes().len()), (2, 6));
@@ -368,25 +276,15 @@ async fn err_means_that_nothing_was_written() {
 fn write_05_an_answer_of_another_length_says_nothing_about_any_record() {
     let error = match_aligned(3, vec![1, 2], |_, _| Outcome::accepted("x", None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Ambiguous);
-    let outcomes = match_by_id(
-        &["a", "b"],
-        [
-            ("b", Outcome::accepted("2", None)),
-            ("z", Outcome::accepted("9", None)),
-        ],
-    );
+    let outcomes =
+        match_by_id(&["a", "b"], [("b", Outcome::accepted("2", None)), ("z", Outcome::accepted("9", None))]);
     assert!(matches!(outcomes[0], Outcome::Unknown { .. }) && outcomes[1].is_accepted());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_of_certificates_is_a_matter_of_configuration_and_not_tried_again() {
     let transport = ScriptedTransport::function(|_, _| Reply::fail(Progress::NotSent, WireFault::Tls));
-    let client = Client::builder("https://api.example.com", Arc::new(transport.clone()))
-        .unwrap()
-        .build();
-    let error = client
-        .send(&Context::new(), &Call::get("read"))
-        .await
-        .unwrap_err();
+    let client = Client::builder("https://api.example.com", Arc::new(transport.clone())).unwrap().build();
+    let error = client.send(&Context::new(), &Call::get("read")).await.unwrap_err();
     assert_eq!((error.kind(), transport.sent().len()), (ErrorKind::Config, 1));
 }

@@ -10,9 +10,7 @@ use acople_testkit::{Reply, ScriptedTransport, Sent};
 use futures_util::StreamExt;
 
 fn pages(transport: &ScriptedTransport, records: &[&str], paging: Paging) -> Pages {
-    let client = Client::builder("https://api.example.com", Arc::new(transport.clone()))
-        .unwrap()
-        .build();
+    let client = Client::builder("https://api.example.com", Arc::new(transport.clone())).unwrap().build();
     Pages::new(
         &client,
         &Context::new(),
@@ -46,52 +44,29 @@ async fn a_token_in_the_body() {
         Reply::json(200, r#"{"results":[],"paging":{"next":{"after":"c"}}}"#),
         Reply::json(200, r#"{"results":[3]}"#),
     ]);
-    let (records, error) = all(pages(
-        &transport,
-        &["results"],
-        Paging::token("paging.next.after", "after"),
-    ))
-    .await;
-    assert_eq!(
-        (records.join(","), error.is_none()),
-        ("1,2,3".into(), true),
-        "an empty page is not the end"
-    );
-    assert_eq!(
-        queries(&transport),
-        [
-            "/list?limit=2",
-            "/list?limit=2&after=a%20b",
-            "/list?limit=2&after=c"
-        ]
-    );
+    let (records, error) =
+        all(pages(&transport, &["results"], Paging::token("paging.next.after", "after"))).await;
+    assert_eq!((records.join(","), error.is_none()), ("1,2,3".into(), true), "an empty page is not the end");
+    assert_eq!(queries(&transport), ["/list?limit=2", "/list?limit=2&after=a%20b", "/list?limit=2&after=c"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_next_url_in_the_body_absolute_or_relative() {
     let transport = ScriptedTransport::new([
         Reply::json(200, r#"{"@odata.nextLink":"list?skip=1","value":[1]}"#),
-        Reply::json(
-            200,
-            r#"{"d":{"results":[2],"__next":"https://api.example.com/list?skip=2"}}"#,
-        ),
+        Reply::json(200, r#"{"d":{"results":[2],"__next":"https://api.example.com/list?skip=2"}}"#),
         Reply::json(200, r#"{"value":[3]}"#),
     ]);
     let paging = Paging::next_url(["/@odata.nextLink", "d.__next"]);
     let (records, error) = all(pages(&transport, &["value", "d.results"], paging)).await;
     assert_eq!((records.join(","), error.is_none()), ("1,2,3".into(), true));
-    assert_eq!(
-        queries(&transport),
-        ["/list?limit=2", "/list?skip=1", "/list?skip=2"]
-    );
+    assert_eq!(queries(&transport), ["/list?limit=2", "/list?skip=1", "/list?skip=2"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn url_03_a_next_url_to_a_foreign_host_ends_the_list_with_an_error() {
-    let transport = ScriptedTransport::new([Reply::json(
-        200,
-        r#"{"next":"https://evil.example/x","value":[1]}"#,
-    )]);
+    let transport =
+        ScriptedTransport::new([Reply::json(200, r#"{"next":"https://evil.example/x","value":[1]}"#)]);
     let (records, error) = all(pages(&transport, &["value"], Paging::next_url(["next"]))).await;
     assert_eq!((records.len(), error.unwrap().kind()), (1, ErrorKind::Protocol));
     assert_eq!(transport.sent().len(), 1);
@@ -100,10 +75,7 @@ async fn url_03_a_next_url_to_a_foreign_host_ends_the_list_with_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_link_header() {
     let transport = ScriptedTransport::new([
-        Reply::json(200, "[1,2]").header(
-            "link",
-            r#"</list?page=1>; rel="prev", </list?page=2>; rel="next""#,
-        ),
+        Reply::json(200, "[1,2]").header("link", r#"</list?page=1>; rel="prev", </list?page=2>; rel="next""#),
         Reply::json(200, "[3]").header("link", r#"</list?page=1>; rel="prev""#),
     ]);
     let (records, error) = all(pages(&transport, &[""], Paging::LinkHeader)).await;
@@ -117,17 +89,10 @@ async fn a_locator_in_a_header() {
         Reply::json(200, "[1]").header("locator", "MTAw"),
         Reply::json(200, "[2]").header("locator", "null"),
     ]);
-    let (records, _) = all(pages(
-        &transport,
-        &[""],
-        Paging::header_locator("locator", "locator", "null"),
-    ))
-    .await;
+    let (records, _) =
+        all(pages(&transport, &[""], Paging::header_locator("locator", "locator", "null"))).await;
     assert_eq!(records.join(","), "1,2");
-    assert_eq!(
-        queries(&transport),
-        ["/list?limit=2", "/list?limit=2&locator=MTAw"]
-    );
+    assert_eq!(queries(&transport), ["/list?limit=2", "/list?limit=2&locator=MTAw"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,44 +107,28 @@ async fn offsets_count_what_came_and_a_short_page_is_not_the_end() {
     assert_eq!(records.join(","), "1,2,3,4");
     assert_eq!(
         queries(&transport)[1..],
-        [
-            "/list?limit=2&offset=2",
-            "/list?limit=2&offset=3",
-            "/list?limit=2&offset=4"
-        ]
+        ["/list?limit=2&offset=2", "/list?limit=2&offset=3", "/list?limit=2&offset=4"]
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn page_numbers() {
-    let transport = ScriptedTransport::new([
-        Reply::json(200, "[1,2]"),
-        Reply::json(200, "[3]"),
-        Reply::json(200, "[]"),
-    ]);
+    let transport =
+        ScriptedTransport::new([Reply::json(200, "[1,2]"), Reply::json(200, "[3]"), Reply::json(200, "[]")]);
     let (records, _) = all(pages(&transport, &[""], Paging::number("page", 1))).await;
     assert_eq!(records.join(","), "1,2,3");
-    assert_eq!(
-        queries(&transport)[1..],
-        ["/list?limit=2&page=2", "/list?limit=2&page=3"]
-    );
+    assert_eq!(queries(&transport)[1..], ["/list?limit=2&page=2", "/list?limit=2&page=3"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn keyset_goes_on_from_the_last_records_key() {
     let transport = ScriptedTransport::new([
-        Reply::json(
-            200,
-            r#"[{"id":18446744073709551616},{"id":18446744073709551617}]"#,
-        ),
+        Reply::json(200, r#"[{"id":18446744073709551616},{"id":18446744073709551617}]"#),
         Reply::json(200, "[]"),
     ]);
     let (records, _) = all(pages(&transport, &[""], Paging::keyset("id", "since_id"))).await;
     assert_eq!(records.len(), 2);
-    assert_eq!(
-        queries(&transport)[1],
-        "/list?limit=2&since_id=18446744073709551617"
-    );
+    assert_eq!(queries(&transport)[1], "/list?limit=2&since_id=18446744073709551617");
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,14 +174,7 @@ async fn a_missing_record_array_is_an_error_and_null_an_empty_page() {
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_page_is_an_error() {
-    for body in [
-        "",
-        "{",
-        r#"{"results":[1,]}"#,
-        r#"{"results":[1]} x"#,
-        "\u{feff}nope",
-        r#"{"results":7}"#,
-    ] {
+    for body in ["", "{", r#"{"results":[1,]}"#, r#"{"results":[1]} x"#, "\u{feff}nope", r#"{"results":7}"#] {
         let transport = ScriptedTransport::new([Reply::json(200, body.to_owned())]);
         let (_, error) = all(pages(&transport, &["results"], Paging::Single)).await;
         assert_eq!(error.unwrap().kind(), ErrorKind::Protocol, "{body:?}");

@@ -39,11 +39,7 @@ impl AuthProvider for Tokens {
     }
     async fn refresh(&self, _: &Context, refused: AuthStamp) -> Result<Refresh> {
         let next = refused.0 + 1;
-        if self
-            .current
-            .compare_exchange(refused.0, next, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
-        {
+        if self.current.compare_exchange(refused.0, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             self.renewals.fetch_add(1, Ordering::SeqCst);
         }
         Ok(Refresh::Renewed)
@@ -53,16 +49,11 @@ impl AuthProvider for Tokens {
 #[tokio::test(start_paused = true)]
 async fn paths_are_encoded_below_the_base_and_spaces_in_queries_become_percent_20() {
     let transport = ScriptedTransport::new([Reply::json(200, "{}")]);
-    let call = Call::get("read")
-        .path(["v1", "a/b?c", "%2e%2e"])
-        .query("q", "SELECT Id FROM A+B")
-        .query("$top", 5);
+    let call =
+        Call::get("read").path(["v1", "a/b?c", "%2e%2e"]).query("q", "SELECT Id FROM A+B").query("$top", 5);
     client(&transport).send(&Context::new(), &call).await.unwrap();
     let sent = transport.sent();
-    assert_eq!(
-        sent[0].path_and_query(),
-        "/base/v1/a%2Fb%3Fc/%252e%252e?q=SELECT%20Id%20FROM%20A%2BB&$top=5"
-    );
+    assert_eq!(sent[0].path_and_query(), "/base/v1/a%2Fb%3Fc/%252e%252e?q=SELECT%20Id%20FROM%20A%2BB&$top=5");
     assert_eq!(sent[0].header("accept"), Some("application/json"));
     assert_eq!(sent[0].header("accept-encoding"), Some("gzip"));
 }
@@ -87,32 +78,16 @@ async fn a_transient_failure_of_a_read_is_tried_again_and_counted() {
     ]);
     let meter = Arc::new(Meter::default());
     let cx = Context::new().with_meter(meter.clone());
-    let answer = client(&transport)
-        .send(&cx, &Call::get("read").path(["x"]))
-        .await
-        .unwrap();
+    let answer = client(&transport).send(&cx, &Call::get("read").path(["x"])).await.unwrap();
     assert_eq!(answer.body(), br#"{"n":1}"#);
-    assert_eq!(
-        (
-            meter.usage().requests,
-            meter.usage().retries,
-            meter.usage().bytes_received
-        ),
-        (3, 2, 9)
-    );
+    assert_eq!((meter.usage().requests, meter.usage().retries, meter.usage().bytes_received), (3, 2, 9));
 }
 
 #[tokio::test(start_paused = true)]
 async fn attempts_end_with_the_policy_and_the_error_says_how_many() {
     let transport = ScriptedTransport::function(|_, _| Reply::json(502, "{}"));
-    let error = client(&transport)
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.status(), error.attempts()),
-        (ErrorKind::Transient, Some(502), 3)
-    );
+    let error = client(&transport).send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
+    assert_eq!((error.kind(), error.status(), error.attempts()), (ErrorKind::Transient, Some(502), 3));
     assert_eq!(error.operation(), Some("read"));
     assert_eq!(transport.sent().len(), 3);
 }
@@ -126,10 +101,8 @@ async fn a_write_that_may_have_taken_effect_is_never_sent_again() {
         Reply::hang(),
     ] {
         let transport = ScriptedTransport::function(move |_, _| reply.clone());
-        let error = client(&transport)
-            .send(&Context::new(), &Call::post("create").path(["x"]))
-            .await
-            .unwrap_err();
+        let error =
+            client(&transport).send(&Context::new(), &Call::post("create").path(["x"])).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Ambiguous, "{error:?}");
         assert!(!error.outcome_known());
         assert_eq!(transport.sent().len(), 1);
@@ -143,46 +116,29 @@ async fn a_write_that_cannot_have_been_processed_is_sent_again() {
         Reply::json(429, "{}").header("retry-after", "1"),
         Reply::json(201, "{}"),
     ]);
-    client(&transport)
-        .send(&Context::new(), &Call::post("create").path(["x"]))
-        .await
-        .unwrap();
+    client(&transport).send(&Context::new(), &Call::post("create").path(["x"])).await.unwrap();
     assert_eq!(transport.sent().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_idempotency_key_makes_a_write_repeatable_and_stays_the_same() {
-    let transport = ScriptedTransport::new([
-        Reply::fail(Progress::MaybeSent, WireFault::Reset),
-        Reply::json(201, "{}"),
-    ]);
-    let call = Call::post("create")
-        .path(["x"])
-        .repeat(Repeat::WithKey(HeaderName::from_static("idempotency-key")));
-    client(&transport)
-        .send(&Context::new().with_idempotency_key("k-1"), &call)
-        .await
-        .unwrap();
-    let keys: Vec<_> = transport
-        .sent()
-        .iter()
-        .map(|s| s.header("idempotency-key").map(str::to_owned))
-        .collect();
+    let transport =
+        ScriptedTransport::new([Reply::fail(Progress::MaybeSent, WireFault::Reset), Reply::json(201, "{}")]);
+    let call =
+        Call::post("create").path(["x"]).repeat(Repeat::WithKey(HeaderName::from_static("idempotency-key")));
+    client(&transport).send(&Context::new().with_idempotency_key("k-1"), &call).await.unwrap();
+    let keys: Vec<_> =
+        transport.sent().iter().map(|s| s.header("idempotency-key").map(str::to_owned)).collect();
     assert_eq!(keys, [Some("k-1".to_owned()), Some("k-1".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn rate_01_nothing_leaves_before_retry_after_is_over() {
     let transport = ScriptedTransport::function(|_, n| {
-        if n == 0 {
-            Reply::json(429, "{}").header("retry-after", "7")
-        } else {
-            Reply::json(200, "{}")
-        }
+        if n == 0 { Reply::json(429, "{}").header("retry-after", "7") } else { Reply::json(200, "{}") }
     });
-    let limits = acople_http::Limits::new()
-        .rate("app", 1000, Duration::from_secs(1))
-        .class("default", &["app"]);
+    let limits =
+        acople_http::Limits::new().rate("app", 1000, Duration::from_secs(1)).class("default", &["app"]);
     let client = builder(&transport).limits(limits).build();
     let (cx, call) = (Context::new(), Call::get("read").path(["x"]));
     client.send(&cx, &call).await.unwrap();
@@ -193,25 +149,17 @@ async fn rate_01_nothing_leaves_before_retry_after_is_over() {
 #[tokio::test(start_paused = true)]
 async fn a_throttle_pauses_every_caller_of_the_bucket() {
     let transport = ScriptedTransport::function(|_, n| {
-        if n == 0 {
-            Reply::json(429, "{}").header("retry-after", "5")
-        } else {
-            Reply::json(200, "{}")
-        }
+        if n == 0 { Reply::json(429, "{}").header("retry-after", "5") } else { Reply::json(200, "{}") }
     });
-    let limits = acople_http::Limits::new()
-        .rate("app", 1000, Duration::from_secs(1))
-        .class("default", &["app"]);
+    let limits =
+        acople_http::Limits::new().rate("app", 1000, Duration::from_secs(1)).class("default", &["app"]);
     let client = builder(&transport).limits(limits).build();
     let first = tokio::spawn({
         let client = client.clone();
         async move { client.send(&Context::new(), &Call::get("read").path(["a"])).await }
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
-    client
-        .send(&Context::new(), &Call::get("read").path(["b"]))
-        .await
-        .unwrap();
+    client.send(&Context::new(), &Call::get("read").path(["b"])).await.unwrap();
     first.await.unwrap().unwrap();
     let sent = transport.sent();
     assert_eq!(sent.len(), 3);
@@ -231,21 +179,13 @@ async fn rate_02_a_date_is_compared_with_the_answers_own_date() {
         let date = httpdate::fmt_http_date(server);
         let until = httpdate::fmt_http_date(server + Duration::from_secs(30));
         let transport = ScriptedTransport::function(move |_, n| match n {
-            0 => Reply::json(429, "{}")
-                .header("date", &date)
-                .header("retry-after", &until),
+            0 => Reply::json(429, "{}").header("date", &date).header("retry-after", &until),
             _ => Reply::json(200, "{}"),
         });
         let client = builder(&transport).clock(Arc::new(clock)).build();
-        client
-            .send(&Context::new(), &Call::get("read").path(["x"]))
-            .await
-            .unwrap();
+        client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap();
         let waited = transport.sent()[1].at;
-        assert!(
-            waited >= Duration::from_secs(30) && waited < Duration::from_secs(31),
-            "{skew}: {waited:?}"
-        );
+        assert!(waited >= Duration::from_secs(30) && waited < Duration::from_secs(31), "{skew}: {waited:?}");
     }
 }
 
@@ -254,10 +194,7 @@ async fn rate_04_a_wait_beyond_the_deadline_comes_back_at_once() {
     let transport =
         ScriptedTransport::function(|_, _| Reply::json(429, "{}").header("retry-after", "864000"));
     let before = tokio::time::Instant::now();
-    let error = client(&transport)
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let error = client(&transport).send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(864_000)));
     assert!(before.elapsed() < Duration::from_secs(1));
@@ -266,14 +203,7 @@ async fn rate_04_a_wait_beyond_the_deadline_comes_back_at_once() {
 #[test]
 fn rate_04_malformed_retry_after_counts_as_absent() {
     let now = std::time::UNIX_EPOCH;
-    for value in [
-        "",
-        "-3",
-        "abc",
-        "1e9",
-        "99999999999999999999999",
-        "Mon, 99 Foo 2026",
-    ] {
+    for value in ["", "-3", "abc", "1e9", "99999999999999999999999", "Mon, 99 Foo 2026"] {
         let mut headers = http::HeaderMap::new();
         headers.insert("retry-after", value.parse().unwrap());
         assert_eq!(acople_http::retry_after(&headers, now), None, "{value:?}");
@@ -286,30 +216,22 @@ async fn rate_11_an_outage_cannot_become_a_storm_of_retries() {
     // The breaker would hide what the budget does.
     let mut config = acople_http::BreakerConfig::default();
     config.threshold = 2.0;
-    let client = builder(&transport)
-        .breaker(acople_http::Breaker::new(config))
-        .build();
+    let client = builder(&transport).breaker(acople_http::Breaker::new(config)).build();
     for _ in 0..1000 {
-        client
-            .send(&Context::new(), &Call::get("read").path(["x"]))
-            .await
-            .unwrap_err();
+        client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     }
     assert!(transport.sent().len() <= 1035, "{}", transport.sent().len());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_breaker_opens_after_failures_and_closes_with_a_good_probe() {
-    let transport = ScriptedTransport::function(|_, n| {
-        if n < 20 {
-            Reply::json(500, "{}")
-        } else {
-            Reply::json(200, "{}")
-        }
-    });
-    let client = builder(&transport)
-        .retry(acople_http::RetryPolicy::none())
-        .build();
+    let transport =
+        ScriptedTransport::function(
+            |_, n| {
+                if n < 20 { Reply::json(500, "{}") } else { Reply::json(200, "{}") }
+            },
+        );
+    let client = builder(&transport).retry(acople_http::RetryPolicy::none()).build();
     let call = Call::get("read").path(["x"]);
     for _ in 0..20 {
         client.send(&Context::new(), &call).await.unwrap_err();
@@ -326,20 +248,11 @@ async fn the_breaker_opens_after_failures_and_closes_with_a_good_probe() {
 async fn refusals_and_throttles_never_open_the_breaker() {
     for status in [400, 401, 404, 429] {
         let transport = ScriptedTransport::function(move |_, _| Reply::json(status, "{}"));
-        let client = builder(&transport)
-            .retry(acople_http::RetryPolicy::none())
-            .build();
+        let client = builder(&transport).retry(acople_http::RetryPolicy::none()).build();
         for _ in 0..50 {
-            client
-                .send(&Context::new(), &Call::get("read").path(["x"]))
-                .await
-                .unwrap_err();
+            client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
         }
-        assert_eq!(
-            client.breaker().state(),
-            acople_http::BreakerState::Closed,
-            "{status}"
-        );
+        assert_eq!(client.breaker().state(), acople_http::BreakerState::Closed, "{status}");
     }
 }
 
@@ -351,10 +264,7 @@ async fn refused_credentials_are_renewed_once_and_the_request_signed_again() {
     });
     let auth = Arc::new(Tokens::default());
     let client = builder(&transport).auth(auth.clone()).build();
-    client
-        .send(&Context::new(), &Call::post("create").path(["x"]))
-        .await
-        .unwrap();
+    client.send(&Context::new(), &Call::post("create").path(["x"])).await.unwrap();
     assert_eq!(auth.renewals.load(Ordering::SeqCst), 1);
     assert_eq!(transport.sent().len(), 2);
 }
@@ -364,15 +274,9 @@ async fn auth_04_a_second_refusal_ends_the_call() {
     let transport = ScriptedTransport::function(|_, _| Reply::json(401, "{}"));
     let auth = Arc::new(Tokens::default());
     let client = builder(&transport).auth(auth.clone()).build();
-    let error = client
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let error = client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Reauth);
-    assert_eq!(
-        (transport.sent().len(), auth.renewals.load(Ordering::SeqCst)),
-        (2, 1)
-    );
+    assert_eq!((transport.sent().len(), auth.renewals.load(Ordering::SeqCst)), (2, 1));
 }
 
 /// A vendor that says no inside 200, echoes the token, and calls a daily quota 429.
@@ -408,10 +312,7 @@ impl Classifier for Odd {
 async fn body_06_the_classifier_sees_successes_too() {
     let transport = ScriptedTransport::new([Reply::json(200, r#"{"error":"no"}"#)]);
     let client = builder(&transport).classifier(Odd).build();
-    let error = client
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let error = client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, Some("bad")));
 }
 
@@ -419,10 +320,7 @@ async fn body_06_the_classifier_sees_successes_too() {
 async fn a_daily_quota_that_comes_as_429_is_not_tried_again() {
     let transport = ScriptedTransport::function(|_, _| Reply::json(429, "daily").header("retry-after", "1"));
     let client = builder(&transport).classifier(Odd).build();
-    let error = client
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let error = client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::QuotaExhausted);
     assert_eq!(transport.sent().len(), 1);
 }
@@ -430,15 +328,11 @@ async fn a_daily_quota_that_comes_as_429_is_not_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_lesson_that_nothing_is_left_pauses_until_the_reset() {
     let transport = ScriptedTransport::function(|_, _| Reply::json(200, "{}").header("x-left", "0"));
-    let limits = acople_http::Limits::new()
-        .rate("app", 1000, Duration::from_secs(1))
-        .class("default", &["app"]);
+    let limits =
+        acople_http::Limits::new().rate("app", 1000, Duration::from_secs(1)).class("default", &["app"]);
     let client = builder(&transport).classifier(Odd).limits(limits).build();
     for _ in 0..2 {
-        client
-            .send(&Context::new(), &Call::get("read").path(["x"]))
-            .await
-            .unwrap();
+        client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap();
     }
     assert!(transport.sent()[1].at >= Duration::from_secs(9));
 }
@@ -446,14 +340,8 @@ async fn a_lesson_that_nothing_is_left_pauses_until_the_reset() {
 #[tokio::test(start_paused = true)]
 async fn sec_03_a_vendor_that_echoes_the_token_does_not_get_it_into_the_error() {
     let transport = ScriptedTransport::new([Reply::json(200, r#"{"error":"bad secret-token-0 here"}"#)]);
-    let client = builder(&transport)
-        .classifier(Odd)
-        .auth(Arc::new(Tokens::default()))
-        .build();
-    let error = client
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let client = builder(&transport).classifier(Odd).auth(Arc::new(Tokens::default())).build();
+    let error = client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("secret-token-0"));
     assert!(error.message().contains("[redacted]"));
 }
@@ -463,10 +351,7 @@ fn sec_02_a_secret_query_parameter_is_on_the_wire_and_nowhere_else() {
     let url = url::Url::parse("https://api.example.com/x?a=1").unwrap();
     let mut request = Request::new(http::Method::GET, url);
     request.set_secret_query("key", Secret::from("canary-123"));
-    assert_eq!(
-        request.wire_url().as_str(),
-        "https://api.example.com/x?a=1&key=canary-123"
-    );
+    assert_eq!(request.wire_url().as_str(), "https://api.example.com/x?a=1&key=canary-123");
     assert!(!format!("{request:?} {}", request.url()).contains("canary"));
 }
 
@@ -475,10 +360,7 @@ async fn body_05_html_in_a_success_is_an_error_and_not_tried_again() {
     let transport = ScriptedTransport::function(|_, _| {
         Reply::new(200, "<html>login</html>").header("content-type", "text/html")
     });
-    let error = client(&transport)
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let error = client(&transport).send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(error.message().contains("HTML"));
     assert_eq!(transport.sent().len(), 1);
@@ -487,10 +369,7 @@ async fn body_05_html_in_a_success_is_an_error_and_not_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn url_01_redirects_are_not_followed() {
     let transport = ScriptedTransport::new([Reply::new(302, "").header("location", "https://evil.example/")]);
-    let error = client(&transport)
-        .send(&Context::new(), &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let error = client(&transport).send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert_eq!(transport.sent().len(), 1);
 }
@@ -510,22 +389,12 @@ async fn url_03_a_link_to_another_origin_is_refused_before_anything_is_sent() {
         "https://xn--pi-example-com.example/x",
         "javascript:alert(1)",
     ] {
-        let error = client
-            .send(&Context::new(), &Call::get("read").link(link))
-            .await
-            .unwrap_err();
+        let error = client.send(&Context::new(), &Call::get("read").link(link)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{link}");
     }
     assert_eq!(transport.sent().len(), 0);
-    for link in [
-        "https://API.example.com/next",
-        "/next",
-        "https://api.example.com:443/next",
-    ] {
-        client
-            .send(&Context::new(), &Call::get("read").link(link))
-            .await
-            .unwrap();
+    for link in ["https://API.example.com/next", "/next", "https://api.example.com:443/next"] {
+        client.send(&Context::new(), &Call::get("read").link(link)).await.unwrap();
     }
     assert!(transport.sent().iter().all(|s| s.path_and_query() == "/next"));
 }
@@ -535,10 +404,7 @@ async fn a_call_ends_with_the_callers_deadline() {
     let transport = ScriptedTransport::function(|_, _| Reply::hang());
     let started = tokio::time::Instant::now();
     let cx = Context::new().within(Duration::from_secs(3));
-    let error = client(&transport)
-        .send(&cx, &Call::get("read").path(["x"]))
-        .await
-        .unwrap_err();
+    let error = client(&transport).send(&cx, &Call::get("read").path(["x"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(started.elapsed(), Duration::from_secs(3));
 }
@@ -556,10 +422,7 @@ async fn a_cancelled_call_ends_at_once() {
         cancel.cancel();
     });
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
-    assert_eq!(
-        client.send(&cx, &call).await.unwrap_err().kind(),
-        ErrorKind::Cancelled
-    );
+    assert_eq!(client.send(&cx, &call).await.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(transport.sent().len(), 1);
 }
 

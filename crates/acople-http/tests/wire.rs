@@ -43,23 +43,12 @@ async fn a_request_arrives_as_it_was_built() {
         .respond_with(ResponseTemplate::new(200).set_body_string(r#"{"ok":true}"#))
         .mount(&server)
         .await;
-    let call = Call::post("create")
-        .path(["v1", "things"])
-        .query("dry", true)
-        .raw_json(r#"{"a":1}"#);
-    let answer = client(&server.uri(), RetryPolicy::default())
-        .send(&Context::new(), &call)
-        .await
-        .unwrap();
+    let call = Call::post("create").path(["v1", "things"]).query("dry", true).raw_json(r#"{"a":1}"#);
+    let answer = client(&server.uri(), RetryPolicy::default()).send(&Context::new(), &call).await.unwrap();
     assert_eq!(answer.body(), br#"{"ok":true}"#);
     let received = server.received_requests().await.unwrap();
     assert_eq!(received[0].body, br#"{"a":1}"#);
-    assert!(
-        received[0].headers["user-agent"]
-            .to_str()
-            .unwrap()
-            .starts_with("acople/")
-    );
+    assert!(received[0].headers["user-agent"].to_str().unwrap().starts_with("acople/"));
 }
 
 #[tokio::test]
@@ -67,10 +56,8 @@ async fn net_02_a_refused_connection_is_transient_for_any_method() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = client(&base, RetryPolicy::none())
-        .send(&Context::new(), &Call::post("create"))
-        .await
-        .unwrap_err();
+    let error =
+        client(&base, RetryPolicy::none()).send(&Context::new(), &Call::post("create")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transient);
     assert!(!format!("{error:?}").contains(&base), "errors name no URL");
 }
@@ -78,37 +65,24 @@ async fn net_02_a_refused_connection_is_transient_for_any_method() {
 #[tokio::test]
 async fn net_01_a_host_that_does_not_resolve_is_transient() {
     let client = client("https://no-such-host.invalid", RetryPolicy::none());
-    let error = client
-        .send(
-            &Context::new().within(Duration::from_secs(10)),
-            &Call::get("read"),
-        )
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error.kind(), ErrorKind::Transient | ErrorKind::Timeout),
-        "{error:?}"
-    );
+    let error =
+        client.send(&Context::new().within(Duration::from_secs(10)), &Call::get("read")).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Transient | ErrorKind::Timeout), "{error:?}");
 }
 
 #[tokio::test]
 async fn net_05_a_write_whose_connection_breaks_after_it_was_sent_is_ambiguous() {
     let base = raw_server(b"").await;
     let call = Call::post("create").raw_json("{}");
-    let error = client(&base, RetryPolicy::default())
-        .send(&Context::new(), &call)
-        .await
-        .unwrap_err();
+    let error = client(&base, RetryPolicy::default()).send(&Context::new(), &call).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Ambiguous, 1));
 }
 
 #[tokio::test]
 async fn net_06_a_read_whose_connection_breaks_is_tried_again() {
     let base = raw_server(b"").await;
-    let error = client(&base, RetryPolicy::default())
-        .send(&Context::new(), &Call::get("read"))
-        .await
-        .unwrap_err();
+    let error =
+        client(&base, RetryPolicy::default()).send(&Context::new(), &Call::get("read")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transient, 3));
 }
 
@@ -123,15 +97,9 @@ async fn net_10_a_truncated_body_is_never_taken_for_a_whole_one() {
             .send(&Context::new(), &Call::get("read"))
             .await
             .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.attempts()),
-            (ErrorKind::Protocol, 3),
-            "{error:?}"
-        );
-        let error = client(&base, RetryPolicy::default())
-            .send(&Context::new(), &Call::post("w"))
-            .await
-            .unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Protocol, 3), "{error:?}");
+        let error =
+            client(&base, RetryPolicy::default()).send(&Context::new(), &Call::post("w")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Ambiguous);
     }
 }
@@ -139,36 +107,55 @@ async fn net_10_a_truncated_body_is_never_taken_for_a_whole_one() {
 #[tokio::test]
 async fn an_answer_that_is_not_http_is_an_error() {
     let base = raw_server(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
-    let error = client(&base, RetryPolicy::none())
-        .send(&Context::new(), &Call::get("read"))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Transient),
-        "{error:?}"
-    );
+    let error =
+        client(&base, RetryPolicy::none()).send(&Context::new(), &Call::get("read")).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Transient), "{error:?}");
 }
 
 #[tokio::test]
 async fn url_01_credentials_do_not_follow_a_redirect() {
     let evil = MockServer::start().await;
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(200))
-        .mount(&evil)
-        .await;
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(200)).mount(&evil).await;
     let server = MockServer::start().await;
     Mock::given(method("GET"))
         .respond_with(ResponseTemplate::new(302).insert_header("location", evil.uri()))
         .mount(&server)
         .await;
-    let call = Call::get("read").header(
-        http::HeaderName::from_static("x-api-key"),
-        "canary".parse().unwrap(),
-    );
-    let error = client(&server.uri(), RetryPolicy::default())
-        .send(&Context::new(), &call)
-        .await
-        .unwrap_err();
+    let call =
+        Call::get("read").header(http::HeaderName::from_static("x-api-key"), "canary".parse().unwrap());
+    let error = client(&server.uri(), RetryPolicy::default()).send(&Context::new(), &call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(evil.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn net_13_a_header_block_beyond_reason_is_an_error_and_no_panic() {
+    let endless: Vec<u8> = [&b"HTTP/1.1 200 OK\r\nx: "[..], &vec![b'a'; 1 << 20], b"\r\n\r\n"].concat();
+    let many =
+        (0..10_000).fold(String::from("HTTP/1.1 200 OK\r\n"), |head, n| head + &format!("x-{n}: 1\r\n"));
+    let many = (many + "\r\n").into_bytes();
+    let bytes = b"HTTP/1.1 200 OK\r\nx: \x00\x01\r\ncontent-length: 0\r\n\r\n".to_vec();
+    for answer in [endless, many, bytes] {
+        let base = raw_server(answer.leak()).await;
+        let error =
+            client(&base, RetryPolicy::none()).send(&Context::new(), &Call::get("read")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_without_a_body_says_so() {
+    // RFC 9110, 8.6: some servers answer 411 otherwise.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = vec![0u8; 4096];
+        let read = socket.read(&mut request).await.unwrap();
+        socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&request[..read]).to_lowercase()
+    });
+    client(&base, RetryPolicy::none()).send(&Context::new(), &Call::post("start")).await.unwrap();
+    let request = server.await.unwrap();
+    assert!(request.contains("content-length: 0\r\n"), "{request}");
 }

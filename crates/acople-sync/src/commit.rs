@@ -23,13 +23,7 @@ pub struct Settlement {
 impl Settlement {
     /// A batch of this many records, none accounted for.
     pub fn of(records: usize) -> Self {
-        Self {
-            expected: records as u64,
-            synced: 0,
-            created: 0,
-            refused: 0,
-            skipped: 0,
-        }
+        Self { expected: records as u64, synced: 0, created: 0, refused: 0, skipped: 0 }
     }
 
     /// Counts one record if the destination's own outcome says that it is written, and says whether it
@@ -62,10 +56,7 @@ impl Settlement {
         if settled != self.expected {
             return Err(Error::new(
                 ErrorKind::Internal,
-                format!(
-                    "{settled} of {} records accounted for: no checkpoint",
-                    self.expected
-                ),
+                format!("{settled} of {} records accounted for: no checkpoint", self.expected),
             ));
         }
         Ok(Receipt { settlement: self })
@@ -171,12 +162,7 @@ impl Checkpoints {
         generation: Generation,
         state: State,
     ) -> Self {
-        Self {
-            store,
-            key,
-            generation,
-            state,
-        }
+        Self { store, key, generation, state }
     }
 
     /// The records so far, settled ones only.

@@ -233,8 +233,6 @@ impl JobBuilder {
 
 impl fmt::Debug for JobBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobBuilder")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("JobBuilder").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -1,9 +1,10 @@
 //! Tries quarantined records again.
 
-use acople_core::{BatchBuilder, Change, Context, Quarantined, Result};
+use acople_core::{BatchBuilder, Change, Context, Quarantined, Result, WriteMode};
 
 use crate::deliver::{Delivery, identity};
 use crate::job::{Job, Plan};
+use crate::run::contained;
 use crate::{Observer, Progress, Totals};
 
 /// Records that are tried together.
@@ -35,54 +36,61 @@ impl Job {
         observer: &dyn Observer,
         choose: impl Fn(&Quarantined) -> bool,
     ) -> Result<Replayed> {
-        let plan: &Plan = &self.0;
-        let (from, _) = plan.streams(cx).await?;
-        let key = plan.state_key(cx);
-        let mut done = Replayed::default();
-        let mut after: Option<String> = None;
-        loop {
-            let found = plan
-                .quarantine
-                .list(Some(&plan.name), after.as_deref(), BATCH)
-                .await?;
-            let Some(last) = found.last() else { return Ok(done) };
-            after = Some(last.id.clone());
-            let chosen: Vec<Quarantined> = found.into_iter().filter(|q| q.key == key && choose(q)).collect();
-            if chosen.is_empty() {
-                continue;
-            }
-            let mut batch = BatchBuilder::new(plan.source_stream.as_str());
-            for record in &chosen {
-                let change = if record.deleted {
-                    Change::Delete
-                } else {
-                    Change::Upsert
-                };
-                batch.push(change, |writer| {
-                    writer.raw(&record.record);
-                    Ok(())
-                })?;
-            }
-            let batch = batch.finish()?;
-            let run = chosen.first().map(|q| q.run.clone()).unwrap_or_default();
-            let delivery = Delivery {
-                plan,
-                cx,
-                key: &key,
-                run: &run,
-                observer,
-                identity: identity(&from.key),
-            };
-            let position = |index: usize| chosen.get(index).map_or(0, |q| q.position);
-            // `true`: records that are not refused again leave the quarantine.
-            let receipt = delivery.deliver(&batch, position, &mut true).await?;
-            let mut totals = Totals::default();
-            receipt.add_to(&mut totals);
-            done.tried += totals.processed;
-            done.synced += totals.synced;
-            done.refused += totals.refused;
-            done.skipped += totals.skipped;
-            observer.on(&Progress::Advanced { totals });
+        contained(replay(&self.0, cx, observer, choose)).await
+    }
+}
+
+async fn replay(
+    plan: &Plan,
+    cx: &Context,
+    observer: &dyn Observer,
+    choose: impl Fn(&Quarantined) -> bool,
+) -> Result<Replayed> {
+    let (from, to) = plan.streams(cx).await?;
+    let key = plan.state_key(cx);
+    let delivery = Delivery {
+        plan,
+        cx,
+        key: &key,
+        observer,
+        deletes: to.can_write(WriteMode::Delete),
+        identity: identity(&from.key),
+    };
+    let mut done = Replayed::default();
+    let mut after: Option<String> = None;
+    loop {
+        cx.ensure_live()?;
+        let found = plan.quarantine.list(Some(&plan.name), after.as_deref(), BATCH).await?;
+        let Some(last) = found.last() else { return Ok(done) };
+        after = Some(last.id.clone());
+        let chosen: Vec<Quarantined> = found.into_iter().filter(|q| q.key == key && choose(q)).collect();
+        if chosen.is_empty() {
+            continue;
         }
+        let mut batch = BatchBuilder::new(plan.source_stream.as_str());
+        for record in &chosen {
+            let change = if record.deleted { Change::Delete } else { Change::Upsert };
+            batch.push(change, |writer| {
+                writer.raw(&record.record);
+                Ok(())
+            })?;
+        }
+        let batch = batch.finish()?;
+        let position = |index: usize| chosen.get(index).map_or(("", 0), |q| (q.run.as_str(), q.position));
+        // `true`: records that are not refused again leave the quarantine.
+        let receipt = delivery.deliver(&batch, position, &mut true).await?;
+        // Set aside when the stream's key was another one: they are settled, or there under their new ids.
+        let ids = delivery.ids(&batch);
+        let old = chosen.iter().map(|q| q.id.clone()).filter(|id| !ids.contains(id)).collect::<Vec<_>>();
+        if !old.is_empty() {
+            plan.quarantine.remove(&old).await?;
+        }
+        let mut totals = Totals::default();
+        receipt.add_to(&mut totals);
+        done.tried += totals.processed;
+        done.synced += totals.synced;
+        done.refused += totals.refused;
+        done.skipped += totals.skipped;
+        observer.on(&Progress::Advanced { totals });
     }
 }

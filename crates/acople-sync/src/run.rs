@@ -20,6 +20,9 @@ use crate::job::{Job, Plan};
 use crate::state::State;
 use crate::{End, Observer, Progress, Report, Totals};
 
+/// Events that are read ahead: a source may have checkpoints without records.
+const EVENTS_AHEAD: usize = 16;
+
 /// Warnings that a report keeps.
 const WARNINGS: usize = 100;
 
@@ -38,25 +41,19 @@ impl Job {
         let meter = Arc::new(Meter::default());
         let cancel = cx.cancel().clone();
         // Calls are not torn by a cancelled run: it ends between batches, or after the grace time.
-        let cx = cx
-            .clone()
-            .with_meter(meter.clone())
-            .with_cancel(CancelToken::new());
+        let cx = cx.clone().with_meter(meter.clone()).with_cancel(CancelToken::new());
         let started = Instant::now();
-        let mut begun = Begun::begin(&self.0, &cx).await?;
-        observer.on(&Progress::Started {
-            run: begun.run.clone(),
-            resumed: begun.resumed,
-        });
+        let mut begun = contained(Begun::begin(&self.0, &cx)).await?;
+        observer.on(&Progress::Started { run: begun.run.clone(), resumed: begun.resumed });
         let mut warnings = Vec::new();
         let work = begun.work(&self.0, &cx, &cancel, observer, &mut warnings);
-        // A panic in a connector or mapper fails this run, not the host. Its message may hold anything.
-        let end = match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(Ok(end)) => end,
-            Ok(Err(error)) => End::Stopped { error },
-            Err(_) => End::Stopped {
-                error: Error::new(ErrorKind::Internal, "a connector or mapper panicked"),
-            },
+        let end = match contained(work).await {
+            Ok(end) => end,
+            Err(error) if error.kind() == ErrorKind::Cancelled && cancel.is_cancelled() => {
+                warnings.push(error.message().to_owned());
+                End::Cancelled
+            }
+            Err(error) => End::Stopped { error },
         };
         let usage = meter.usage();
         Ok(Report {
@@ -74,6 +71,12 @@ impl Job {
             duration: started.elapsed(),
         })
     }
+}
+
+/// A panic in a connector or mapper fails what was asked for, not the host. Its message may hold anything.
+pub(crate) async fn contained<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let panicked = |_| Err(Error::new(ErrorKind::Internal, "a connector or mapper panicked"));
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
 }
 
 impl Plan {
@@ -100,11 +103,7 @@ impl Plan {
             && !to.key.contains(key)
         {
             let known: Vec<String> = to.upsert_keys.iter().map(ToString::to_string).collect();
-            let message = format!(
-                "stream {} has no upsert key {key}; it has {}",
-                to.name,
-                known.join(", ")
-            );
+            let message = format!("stream {} has no upsert key {key}; it has {}", to.name, known.join(", "));
             return Err(Error::config("key", message));
         }
         Ok((from, to))
@@ -133,12 +132,13 @@ struct Begun {
     checkpoints: Checkpoints,
     key: StateKey,
     from: Stream,
+    to: Stream,
     cursor: Option<Cursor>,
 }
 
 impl Begun {
     async fn begin(plan: &Plan, cx: &Context) -> Result<Self> {
-        let (from, _) = plan.streams(cx).await?;
+        let (from, to) = plan.streams(cx).await?;
         let key = plan.state_key(cx);
         let saved = plan.checkpoints.load(&key).await?;
         let (old, generation) = match saved {
@@ -147,22 +147,11 @@ impl Begun {
         };
         let (state, resumed) = match old {
             Some(state) if !state.complete && state.mode == plan.mode => (state, true),
-            // A finished run's cursor is where the next incremental one begins.
-            Some(state) if state.mode == plan.mode && plan.mode == acople_core::ReadMode::Incremental => {
-                (State::begin(new_run(plan), plan.mode, state.cursor), false)
-            }
-            _ => (State::begin(new_run(plan), plan.mode, None), false),
+            old => (State::begin(new_run(plan), plan.mode, old), false),
         };
         let (run, cursor) = (state.run.clone(), state.cursor.clone());
         let checkpoints = Checkpoints::new(plan.checkpoints.clone(), key.clone(), generation, state);
-        Ok(Self {
-            run,
-            resumed,
-            checkpoints,
-            key,
-            from,
-            cursor,
-        })
+        Ok(Self { run, resumed, checkpoints, key, from, to, cursor })
     }
 
     async fn work(
@@ -173,7 +162,10 @@ impl Begun {
         observer: &dyn Observer,
         warnings: &mut Vec<String>,
     ) -> Result<End> {
-        let mut request = ReadRequest::new(&plan.source_stream, plan.mode).with_cursor(self.cursor.take());
+        // What is read ahead here is polled while the destination works; a page that the connector fetched
+        // ahead would lie there unpolled, and its deadline would pass.
+        let mut request =
+            ReadRequest::new(&plan.source_stream, plan.mode).with_cursor(self.cursor.take()).with_prefetch(0);
         if let Some(fields) = plan.wanted(&self.from) {
             request = request.with_fields(fields);
         }
@@ -181,8 +173,8 @@ impl Begun {
             plan,
             cx,
             key: &self.key,
-            run: &self.run,
             observer,
+            deletes: self.to.can_write(WriteMode::Delete),
             identity: identity(&self.from.key),
         };
         let mut quarantined = plan.quarantine.count(Some(&plan.name)).await? > 0;
@@ -192,8 +184,8 @@ impl Begun {
         loop {
             let next = if cancel.is_cancelled() {
                 // What is at hand already: the checkpoint that covers the batch just settled.
-                match source.next().now_or_never() {
-                    Some(Some(Ok(Event::Checkpoint(cursor)))) => Some(Ok(Event::Checkpoint(cursor))),
+                match open.is_some().then(|| source.next().now_or_never()) {
+                    Some(Some(Some(Ok(Event::Checkpoint(cursor))))) => Some(Ok(Event::Checkpoint(cursor))),
                     _ => return Ok(End::Cancelled),
                 }
             } else {
@@ -207,21 +199,18 @@ impl Begun {
                 Event::Batch(batch) => {
                     let totals = sum(self.checkpoints.totals(), open.as_ref());
                     let ahead = batch.bytes() <= plan.bytes_ahead;
-                    let work =
-                        delivery.deliver(&batch, |index| totals.processed + index as u64, &mut quarantined);
+                    let position = |index| (self.run.as_str(), totals.processed + index as u64);
+                    let work = delivery.deliver(&batch, position, &mut quarantined);
                     let receipt = within_grace(plan, cancel, source.while_working(work, ahead)).await?;
                     let receipt = join(open.take(), receipt);
-                    observer.on(&Progress::Advanced {
-                        totals: sum(self.checkpoints.totals(), Some(&receipt)),
-                    });
+                    observer
+                        .on(&Progress::Advanced { totals: sum(self.checkpoints.totals(), Some(&receipt)) });
                     open = Some(receipt);
                 }
                 Event::Checkpoint(cursor) => {
                     let receipt = open.take().map_or_else(|| Settlement::of(0).receipt(), Ok)?;
                     self.checkpoints.commit(cursor, receipt).await?;
-                    observer.on(&Progress::Checkpointed {
-                        totals: self.checkpoints.totals(),
-                    });
+                    observer.on(&Progress::Checkpointed { totals: self.checkpoints.totals() });
                 }
                 Event::Warning(text) => {
                     if warnings.len() < WARNINGS {
@@ -234,20 +223,14 @@ impl Begun {
         }
         let receipt = open.take().map_or_else(|| Settlement::of(0).receipt(), Ok)?;
         self.checkpoints.finish(receipt).await?;
-        observer.on(&Progress::Checkpointed {
-            totals: self.checkpoints.totals(),
-        });
+        observer.on(&Progress::Checkpointed { totals: self.checkpoints.totals() });
         Ok(End::Complete)
     }
 }
 
 /// A run's id: the moment it began, and a number that tells two of the same moment apart.
 fn new_run(plan: &Plan) -> String {
-    let since = plan
-        .clock
-        .now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = plan.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("{:011x}-{:08x}", since.as_millis(), fastrand::u32(..))
 }
 
@@ -277,10 +260,9 @@ async fn within_grace<T>(
     };
     match select(pin!(work), pin!(patience)).await {
         Either::Left((result, _)) => result,
-        Either::Right(_) => Err(Error::new(
-            ErrorKind::Cancelled,
-            "cancelled; the batch at work was given up",
-        )),
+        Either::Right(_) => {
+            Err(Error::new(ErrorKind::Cancelled, "cancelled; the batch at work was given up"))
+        }
     }
 }
 
@@ -292,10 +274,7 @@ struct Ahead {
 
 impl Ahead {
     fn new(events: EventStream) -> Self {
-        Self {
-            events: events.fuse(),
-            ready: VecDeque::new(),
-        }
+        Self { events: events.fuse(), ready: VecDeque::new() }
     }
 
     async fn next(&mut self) -> Option<Result<Event>> {
@@ -309,10 +288,8 @@ impl Ahead {
     async fn while_working<T>(&mut self, work: impl Future<Output = T>, ahead: bool) -> T {
         let mut work = pin!(work);
         while ahead
-            && !self
-                .ready
-                .iter()
-                .any(|e| matches!(e, Ok(Event::Batch(_)) | Err(_)))
+            && self.ready.len() < EVENTS_AHEAD
+            && !self.ready.iter().any(|e| matches!(e, Ok(Event::Batch(_)) | Err(_)))
         {
             match select(work.as_mut(), self.events.next()).await {
                 Either::Left((done, _)) => return done,

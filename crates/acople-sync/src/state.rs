@@ -20,23 +20,27 @@ pub(crate) struct State {
     pub(crate) complete: bool,
     pub(crate) cursor: Option<Cursor>,
     pub(crate) totals: Totals,
+    /// Of a full run: where the next incremental one begins, which a full run does not change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    incremental: Option<Cursor>,
     /// What a later version wrote and this one does not know: kept.
     #[serde(flatten)]
     unknown: Map<String, Json>,
 }
 
 impl State {
-    /// The state of a run that has done nothing yet.
-    pub(crate) fn begin(run: String, mode: ReadMode, cursor: Option<Cursor>) -> Self {
-        Self {
-            version: VERSION,
-            mode,
-            run,
-            complete: false,
-            cursor,
-            totals: Totals::default(),
-            unknown: Map::new(),
-        }
+    /// The state of a run that has done nothing yet, after what was there before.
+    pub(crate) fn begin(run: String, mode: ReadMode, before: Option<Self>) -> Self {
+        let incremental = before.and_then(|state| match state.mode {
+            ReadMode::Incremental => state.cursor,
+            _ => state.incremental,
+        });
+        let (cursor, incremental) = match mode {
+            ReadMode::Incremental => (incremental, None),
+            _ => (None, incremental),
+        };
+        let (totals, unknown) = (Totals::default(), Map::new());
+        Self { version: VERSION, mode, run, complete: false, cursor, totals, incremental, unknown }
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
@@ -49,9 +53,7 @@ impl State {
             serde_json::from_slice(bytes).map_err(|e| wrong("is not readable").with_source(e))?;
         match json.get("version").and_then(Json::as_u64) {
             Some(version) if version > u64::from(VERSION) => {
-                return Err(wrong(&format!(
-                    "was written by a newer acople (version {version})"
-                )));
+                return Err(wrong(&format!("was written by a newer acople (version {version})")));
             }
             Some(_) => {}
             None => return Err(wrong("has no version")),

@@ -55,12 +55,8 @@ impl Connector for Source {
         Ok(Health::ok("fine"))
     }
     async fn discover(&self, _: &Context) -> Result<Catalog> {
-        let stream = Stream::new("things")
-            .key(["id"])
-            .reads([ReadMode::Full, ReadMode::Incremental]);
-        Ok(Catalog {
-            streams: vec![stream],
-        })
+        let stream = Stream::new("things").key(["id"]).reads([ReadMode::Full, ReadMode::Incremental]);
+        Ok(Catalog { streams: vec![stream] })
     }
     fn read(&self, _: &Context, request: ReadRequest) -> Result<EventStream> {
         let mut next = match request.cursor() {
@@ -78,15 +74,11 @@ impl Connector for Source {
                 events.push(Err(Error::new(kind, "the source fails")));
                 break;
             }
-            events.push(Ok(Event::Batch(
-                Batch::from_records("things", (next..end).map(record)).unwrap(),
-            )));
+            events.push(Ok(Event::Batch(Batch::from_records("things", (next..end).map(record)).unwrap())));
             next = end;
             pages += 1;
             if pages % self.pages_a_checkpoint == 0 {
-                events.push(Ok(Event::Checkpoint(
-                    Cursor::new("source", "things", 1, &next).unwrap(),
-                )));
+                events.push(Ok(Event::Checkpoint(Cursor::new("source", "things", 1, &next).unwrap())));
             }
         }
         self.pulled.store(0, Ordering::SeqCst);
@@ -146,9 +138,7 @@ impl Connector for Target {
             WriteMode::Upsert,
             WriteMode::Delete,
         ]);
-        Ok(Catalog {
-            streams: vec![stream],
-        })
+        Ok(Catalog { streams: vec![stream] })
     }
     async fn write(&self, _: &Context, request: WriteRequest) -> Result<WriteReport> {
         tokio::time::sleep(self.delay).await;
@@ -182,80 +172,34 @@ fn job(source: &Arc<Source>, target: &Arc<Target>, store: &Arc<MemoryStore>) -> 
 }
 
 fn invalid() -> Outcome {
-    Outcome::refused(
-        Error::new(ErrorKind::Invalid, "no good")
-            .with_code("BAD")
-            .with_field("name"),
-    )
+    Outcome::refused(Error::new(ErrorKind::Invalid, "no good").with_code("BAD").with_field("name"))
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_record_arrives_and_the_report_counts_them() {
-    let (source, target, store) = (
-        Arc::new(Source::of(95)),
-        Target::willing(),
-        Arc::new(MemoryStore::new()),
-    );
-    let report = job(&source, &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
+    let (source, target, store) = (Arc::new(Source::of(95)), Target::willing(), Arc::new(MemoryStore::new()));
+    let report = job(&source, &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
     assert!(report.is_success());
-    assert_eq!(
-        (
-            report.totals.processed,
-            report.totals.synced,
-            report.totals.created
-        ),
-        (95, 95, 95)
-    );
-    assert_eq!(
-        (target.count(), report.resumed, report.sync.as_str()),
-        (95, false, "copy")
-    );
+    assert_eq!((report.totals.processed, report.totals.synced, report.totals.created), (95, 95, 95));
+    assert_eq!((target.count(), report.resumed, report.sync.as_str()), (95, false, "copy"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn refused_records_are_set_aside_with_their_reason_and_the_rest_goes_on() {
-    let target = Target::new(|id, _| {
-        if id.ends_with('3') {
-            invalid()
-        } else {
-            Outcome::accepted(id, None)
-        }
-    });
+    let target = Target::new(|id, _| if id.ends_with('3') { invalid() } else { Outcome::accepted(id, None) });
     let (source, store) = (Arc::new(Source::of(40)), Arc::new(MemoryStore::new()));
-    let report = job(&source, &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
+    let report = job(&source, &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
     assert_eq!((report.totals.synced, report.totals.refused), (36, 4));
     assert!(!report.is_success(), "none are tolerated unless the host says so");
     let aside = store.list(Some("copy"), None, 10).await.unwrap();
     let mut positions: Vec<u64> = aside.iter().map(|q| q.position).collect();
     positions.sort_unstable();
     assert_eq!(positions, [3, 13, 23, 33]);
-    assert!(
-        aside
-            .iter()
-            .all(|q| q.error.code() == Some("BAD") && q.error.fields() == ["name"])
-    );
+    assert!(aside.iter().all(|q| q.error.code() == Some("BAD") && q.error.fields() == ["name"]));
     assert!(aside.iter().any(|q| q.record == record(13)));
-    let tolerant = job(&source, &target, &store)
-        .mode(ReadMode::Full)
-        .tolerate(4)
-        .build()
-        .unwrap();
+    let tolerant = job(&source, &target, &store).mode(ReadMode::Full).tolerate(4).build().unwrap();
     assert!(tolerant.run(&Context::new(), &()).await.unwrap().is_success());
-    assert_eq!(
-        store.count(Some("copy")).await.unwrap(),
-        4,
-        "the same records are set aside once"
-    );
+    assert_eq!(store.count(Some("copy")).await.unwrap(), 4, "the same records are set aside once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,11 +209,7 @@ async fn replayed_records_leave_the_quarantine_when_they_are_accepted() {
         let mended = mended.clone();
         move |id, _| {
             let bad = id == "3" || (id == "13" && mended.load(Ordering::SeqCst) == 0);
-            if bad {
-                invalid()
-            } else {
-                Outcome::accepted(id, None)
-            }
+            if bad { invalid() } else { Outcome::accepted(id, None) }
         }
     });
     let (source, store) = (Arc::new(Source::of(20)), Arc::new(MemoryStore::new()));
@@ -279,11 +219,7 @@ async fn replayed_records_leave_the_quarantine_when_they_are_accepted() {
     let replayed = job.replay(&Context::new(), &(), |_| true).await.unwrap();
     assert_eq!((replayed.tried, replayed.synced, replayed.refused), (2, 1, 1));
     let left = store.list(Some("copy"), None, 10).await.unwrap();
-    assert_eq!(
-        (left.len(), left[0].position),
-        (1, 3),
-        "the original position is kept"
-    );
+    assert_eq!((left.len(), left[0].position), (1, 3), "the original position is kept");
     assert_eq!(target.count(), 19);
 }
 
@@ -301,10 +237,7 @@ async fn a_newer_version_that_is_accepted_takes_the_old_one_out_of_quarantine() 
         }
     });
     let (source, store) = (Arc::new(Source::of(10)), Arc::new(MemoryStore::new()));
-    let job = job(&source, &target, &store)
-        .mode(ReadMode::Full)
-        .build()
-        .unwrap();
+    let job = job(&source, &target, &store).mode(ReadMode::Full).build().unwrap();
     job.run(&Context::new(), &()).await.unwrap();
     assert_eq!(store.count(None).await.unwrap(), 1);
     mended.store(1, Ordering::SeqCst);
@@ -322,12 +255,7 @@ async fn only_the_records_that_failed_for_the_moment_are_tried_again() {
         }
     });
     let (source, store) = (Arc::new(Source::of(10)), Arc::new(MemoryStore::new()));
-    let report = job(&source, &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
+    let report = job(&source, &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
     assert!(report.is_success());
     let sizes: Vec<usize> = target.writes.lock().unwrap().iter().map(|(_, n)| *n).collect();
     assert_eq!(sizes, [10, 1, 1]);
@@ -338,36 +266,23 @@ async fn unknown_outcomes_are_written_again_where_that_is_harmless_and_set_aside
     let lost = || {
         Target::new(|id, times| {
             if id == "5" && times == 1 {
-                Outcome::Unknown {
-                    error: Error::new(ErrorKind::Ambiguous, "the answer was lost"),
-                }
+                Outcome::Unknown { error: Error::new(ErrorKind::Ambiguous, "the answer was lost") }
             } else {
                 Outcome::accepted(id, None)
             }
         })
     };
     let (source, store, target) = (Arc::new(Source::of(10)), Arc::new(MemoryStore::new()), lost());
-    let report = job(&source, &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
+    let report = job(&source, &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
     assert!(report.is_success());
     assert_eq!(target.seen.lock().unwrap()["5"], 2);
 
     let (store, target) = (Arc::new(MemoryStore::new()), lost());
-    let insert = job(&source, &target, &store)
-        .write(WriteMode::Insert)
-        .build()
-        .unwrap();
+    let insert = job(&source, &target, &store).write(WriteMode::Insert).build().unwrap();
     let report = insert.run(&Context::new(), &()).await.unwrap();
     assert_eq!((report.totals.synced, report.totals.refused), (9, 1));
     assert_eq!(target.seen.lock().unwrap()["5"], 1);
-    assert_eq!(
-        store.list(None, None, 1).await.unwrap()[0].error.kind(),
-        ErrorKind::Ambiguous
-    );
+    assert_eq!(store.list(None, None, 1).await.unwrap()[0].error.kind(), ErrorKind::Ambiguous);
 }
 
 #[tokio::test(start_paused = true)]
@@ -400,12 +315,8 @@ async fn a_source_that_breaks_loses_nothing() {
     let mut source = Source::of(50);
     source.fails_at = Some((30, ErrorKind::Transient));
     let (target, store) = (Target::willing(), Arc::new(MemoryStore::new()));
-    let report = job(&Arc::new(source), &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
+    let report =
+        job(&Arc::new(source), &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
     assert!(matches!(report.end, End::Stopped { .. }));
     let report = job(&Arc::new(Source::of(50)), &target, &store)
         .build()
@@ -420,19 +331,9 @@ async fn a_source_that_breaks_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn an_incremental_run_begins_where_the_last_one_ended_and_a_full_one_at_the_start() {
     let (target, store) = (Target::willing(), Arc::new(MemoryStore::new()));
-    job(&Arc::new(Source::of(30)), &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
+    job(&Arc::new(Source::of(30)), &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
     let more = Arc::new(Source::of(45));
-    let report = job(&more, &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
+    let report = job(&more, &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
     assert_eq!((report.totals.processed, report.resumed), (15, false));
     let full = job(&more, &target, &store).mode(ReadMode::Full).build().unwrap();
     assert_eq!(full.run(&Context::new(), &()).await.unwrap().totals.processed, 45);
@@ -442,11 +343,7 @@ async fn an_incremental_run_begins_where_the_last_one_ended_and_a_full_one_at_th
 async fn a_cancelled_run_finishes_and_commits_the_batch_at_work() {
     let mut target = Arc::into_inner(Target::willing()).unwrap();
     target.delay = Duration::from_secs(2);
-    let (target, source, store) = (
-        Arc::new(target),
-        Arc::new(Source::of(100)),
-        Arc::new(MemoryStore::new()),
-    );
+    let (target, source, store) = (Arc::new(target), Arc::new(Source::of(100)), Arc::new(MemoryStore::new()));
     let cancel = CancelToken::new();
     let job = job(&source, &target, &store).build().unwrap();
     let cx = Context::new().with_cancel(cancel.clone());
@@ -476,15 +373,8 @@ async fn state_11_a_panic_in_a_mapper_fails_the_run_and_not_the_host() {
             panic!("canary-secret");
         }
     }
-    let (source, target, store) = (
-        Arc::new(Source::of(10)),
-        Target::willing(),
-        Arc::new(MemoryStore::new()),
-    );
-    let job = job(&source, &target, &store)
-        .mapper(Arc::new(Panics))
-        .build()
-        .unwrap();
+    let (source, target, store) = (Arc::new(Source::of(10)), Target::willing(), Arc::new(MemoryStore::new()));
+    let job = job(&source, &target, &store).mapper(Arc::new(Panics)).build().unwrap();
     let report = job.run(&Context::new(), &()).await.unwrap();
     assert_eq!(report.error().unwrap().kind(), ErrorKind::Internal);
     assert!(!format!("{report:?}").contains("canary"));
@@ -497,10 +387,8 @@ struct Picky;
 impl Mapper for Picky {
     fn map(&self, batch: &Batch) -> Result<Mapped> {
         let mut mapped = Mapped::unchanged(batch);
-        mapped.refused = vec![Refusal {
-            index: 0,
-            error: Error::new(ErrorKind::Schema, "first of its page"),
-        }];
+        mapped.refused =
+            vec![Refusal { index: 0, error: Error::new(ErrorKind::Schema, "first of its page") }];
         mapped.skipped = 1;
         mapped.origins = (2..batch.len()).collect();
         mapped.batch = batch.select(mapped.origins.iter().copied());
@@ -513,29 +401,13 @@ impl Mapper for Picky {
 
 #[tokio::test(start_paused = true)]
 async fn records_that_the_mapper_refuses_or_skips_are_accounted_for_and_only_its_fields_are_asked_for() {
-    let (source, target, store) = (
-        Arc::new(Source::of(30)),
-        Target::willing(),
-        Arc::new(MemoryStore::new()),
-    );
-    let job = job(&source, &target, &store)
-        .mapper(Arc::new(Picky))
-        .build()
-        .unwrap();
+    let (source, target, store) = (Arc::new(Source::of(30)), Target::willing(), Arc::new(MemoryStore::new()));
+    let job = job(&source, &target, &store).mapper(Arc::new(Picky)).build().unwrap();
     let report = job.run(&Context::new(), &()).await.unwrap();
-    assert_eq!(
-        (report.totals.synced, report.totals.refused, report.totals.skipped),
-        (24, 3, 3)
-    );
-    assert_eq!(
-        source.fields.lock().unwrap().as_deref(),
-        Some(&["id".to_owned(), "name".to_owned()][..])
-    );
+    assert_eq!((report.totals.synced, report.totals.refused, report.totals.skipped), (24, 3, 3));
+    assert_eq!(source.fields.lock().unwrap().as_deref(), Some(&["id".to_owned(), "name".to_owned()][..]));
     let aside = store.list(None, None, 10).await.unwrap();
-    assert_eq!(
-        aside.iter().map(|q| q.stage).collect::<Vec<_>>(),
-        [acople_core::Stage::Map; 3]
-    );
+    assert_eq!(aside.iter().map(|q| q.stage).collect::<Vec<_>>(), [acople_core::Stage::Map; 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -550,35 +422,18 @@ async fn a_mapper_that_loses_count_stops_the_run() {
             Ok(mapped)
         }
     }
-    let (source, target, store) = (
-        Arc::new(Source::of(10)),
-        Target::willing(),
-        Arc::new(MemoryStore::new()),
-    );
-    let job = job(&source, &target, &store)
-        .mapper(Arc::new(Loses))
-        .build()
-        .unwrap();
+    let (source, target, store) = (Arc::new(Source::of(10)), Target::willing(), Arc::new(MemoryStore::new()));
+    let job = job(&source, &target, &store).mapper(Arc::new(Loses)).build().unwrap();
     let report = job.run(&Context::new(), &()).await.unwrap();
     assert_eq!(report.error().unwrap().kind(), ErrorKind::Internal);
-    assert!(
-        store
-            .load(&StateKey::new("copy", "things"))
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(store.load(&StateKey::new("copy", "things")).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn dist_01_a_stale_worker_is_fenced_at_its_commit() {
     let mut target = Arc::into_inner(Target::willing()).unwrap();
     target.delay = Duration::from_secs(1);
-    let (target, source, store) = (
-        Arc::new(target),
-        Arc::new(Source::of(50)),
-        Arc::new(MemoryStore::new()),
-    );
+    let (target, source, store) = (Arc::new(target), Arc::new(Source::of(50)), Arc::new(MemoryStore::new()));
     let job = job(&source, &target, &store).build().unwrap();
     let cx = Context::new();
     let late = async {
@@ -587,10 +442,7 @@ async fn dist_01_a_stale_worker_is_fenced_at_its_commit() {
     };
     let (first, second) = tokio::join!(job.run(&cx, &()), late);
     let ends = [first.unwrap(), second.unwrap()];
-    let fenced = ends
-        .iter()
-        .filter(|r| r.error().is_some_and(|e| e.kind() == ErrorKind::Fenced))
-        .count();
+    let fenced = ends.iter().filter(|r| r.error().is_some_and(|e| e.kind() == ErrorKind::Fenced)).count();
     assert_eq!(fenced, 1);
     assert_eq!(ends.iter().filter(|r| r.is_success()).count(), 1);
     assert_eq!(target.count(), 50);
@@ -598,24 +450,11 @@ async fn dist_01_a_stale_worker_is_fenced_at_its_commit() {
 
 #[tokio::test(start_paused = true)]
 async fn unknown_streams_modes_and_keys_are_named_before_anything_is_read() {
-    let (source, target, store) = (
-        Arc::new(Source::of(10)),
-        Target::willing(),
-        Arc::new(MemoryStore::new()),
-    );
+    let (source, target, store) = (Arc::new(Source::of(10)), Target::willing(), Arc::new(MemoryStore::new()));
     let wrong = [
-        job(&source, &target, &store)
-            .source(source.clone(), "nothing")
-            .build()
-            .unwrap(),
-        job(&source, &target, &store)
-            .destination(target.clone(), "nowhere")
-            .build()
-            .unwrap(),
-        job(&source, &target, &store)
-            .write(WriteMode::Update)
-            .build()
-            .unwrap(),
+        job(&source, &target, &store).source(source.clone(), "nothing").build().unwrap(),
+        job(&source, &target, &store).destination(target.clone(), "nowhere").build().unwrap(),
+        job(&source, &target, &store).write(WriteMode::Update).build().unwrap(),
         job(&source, &target, &store).key("email").build().unwrap(),
     ];
     for job in wrong {
@@ -632,16 +471,9 @@ async fn state_06_a_state_of_a_newer_version_and_a_damaged_one_are_refused() {
     let (source, target) = (Arc::new(Source::of(10)), Target::willing());
     for state in [&br#"{"version":99}"#[..], b"{", b"", b"null", br#"{"version":1}"#] {
         let store = Arc::new(MemoryStore::new());
-        store
-            .save(&StateKey::new("copy", "things"), Generation::default(), state)
-            .await
-            .unwrap();
-        let error = job(&source, &target, &store)
-            .build()
-            .unwrap()
-            .run(&Context::new(), &())
-            .await
-            .unwrap_err();
+        store.save(&StateKey::new("copy", "things"), Generation::default(), state).await.unwrap();
+        let error =
+            job(&source, &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, Some("state")));
     }
     assert_eq!(target.count(), 0, "never taken for an empty state");
@@ -650,27 +482,15 @@ async fn state_06_a_state_of_a_newer_version_and_a_damaged_one_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_run_tells_what_it_does() {
     let told = Arc::new(Mutex::new(Vec::new()));
-    let (source, target, store) = (
-        Arc::new(Source::of(20)),
-        Target::willing(),
-        Arc::new(MemoryStore::new()),
-    );
+    let (source, target, store) = (Arc::new(Source::of(20)), Target::willing(), Arc::new(MemoryStore::new()));
     let observer = {
         let told = told.clone();
         move |progress: &Progress| told.lock().unwrap().push(progress.clone())
     };
-    job(&source, &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &observer)
-        .await
-        .unwrap();
+    job(&source, &target, &store).build().unwrap().run(&Context::new(), &observer).await.unwrap();
     let told = told.lock().unwrap();
     assert!(matches!(told[0], Progress::Started { resumed: false, .. }));
-    assert!(
-        told.iter()
-            .any(|p| matches!(p, Progress::Advanced { totals } if totals.synced == 10))
-    );
+    assert!(told.iter().any(|p| matches!(p, Progress::Advanced { totals } if totals.synced == 10)));
     assert!(matches!(told.last(), Some(Progress::Checkpointed { totals }) if totals.processed == 20));
 }
 
@@ -680,16 +500,9 @@ async fn batches_between_two_checkpoints_are_covered_by_the_second() {
     source.pages_a_checkpoint = 3;
     source.fails_at = Some((50, ErrorKind::Transient));
     let (target, store) = (Target::willing(), Arc::new(MemoryStore::new()));
-    let report = job(&Arc::new(source), &target, &store)
-        .build()
-        .unwrap()
-        .run(&Context::new(), &())
-        .await
-        .unwrap();
-    assert_eq!(
-        report.totals.processed, 30,
-        "two batches after the checkpoint will be written again"
-    );
+    let report =
+        job(&Arc::new(source), &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
+    assert_eq!(report.totals.processed, 30, "two batches after the checkpoint will be written again");
     let report = job(&Arc::new(Source::of(55)), &target, &store)
         .build()
         .unwrap()
@@ -705,10 +518,7 @@ fn state_02_a_receipt_exists_only_when_every_record_is_accounted_for() {
     let accepted = Outcome::accepted("1", None);
     let mut short = Settlement::of(2);
     assert!(short.written(&accepted));
-    assert!(
-        !short.written(&invalid()),
-        "a refusal accounts for nothing until it is in quarantine"
-    );
+    assert!(!short.written(&invalid()), "a refusal accounts for nothing until it is in quarantine");
     assert_eq!(short.receipt().unwrap_err().kind(), ErrorKind::Internal);
     let mut twice = Settlement::of(1);
     twice.written(&accepted);

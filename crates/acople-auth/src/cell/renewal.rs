@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acople_core::{Error, ErrorKind, Generation, Result, Secret, TokenSet};
+use acople_http::secure_base;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::{Cell, Held, Need};
-use crate::address::secure_base;
 use crate::answer::TokenAnswer;
 use crate::book::{Book, Setback};
 use crate::lifetime::Span;

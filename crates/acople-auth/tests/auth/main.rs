@@ -3,6 +3,7 @@
 
 mod canary;
 mod clocks;
+mod configs;
 mod grants;
 mod private_keys;
 mod refusals;

@@ -1,7 +1,7 @@
 use super::names::Unknown;
 use super::path::array_index;
 use super::scan::{self, Fault, Kind, Next};
-use super::{Error, FieldPath, Text, Value};
+use super::{Error, FieldPath, Text, Value, members};
 
 /// The one value that a text holds, checked throughout.
 pub fn value(text: &str) -> Result<Value<'_>, Error> {
@@ -21,6 +21,21 @@ pub fn get<'a>(text: &'a str, path: &FieldPath) -> Result<Value<'a>, Error> {
         };
     }
     Ok(Value::new(found.kind, text.get(found.start..found.end).unwrap_or_default()))
+}
+
+/// One member of an object whose names ignore ASCII case, as some vendors' do; otherwise as [`get`] with a path
+/// of one segment.
+pub fn get_ignoring_case<'a>(text: &'a str, name: &str) -> Result<Value<'a>, Error> {
+    let mut found = Value::Missing;
+    if let Value::Object(object) = value(text)? {
+        for member in members(object) {
+            let (other, value) = member?;
+            if other.eq_str(name) || other.decode().is_ok_and(|other| other.eq_ignore_ascii_case(name)) {
+                found = value;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Where a value lies in a text of any size.

@@ -28,6 +28,7 @@
 //! - An unpaired surrogate (`\ud800`) passes through as text; decoding it is an error.
 
 mod cells;
+mod copy;
 mod envelope;
 mod error;
 mod iter;
@@ -47,7 +48,7 @@ pub use cells::{Cells, Row};
 pub use envelope::{Envelope, Split};
 pub use error::Error;
 pub use iter::{Elements, Members, elements, members};
-pub use lookup::{get, value};
+pub use lookup::{get, get_ignoring_case, value};
 pub use number::Number;
 pub use page::{Page, Span};
 pub use path::FieldPath;

@@ -1,17 +1,19 @@
 //! Where credentials may be sent at all.
 
+use acople_core::{Error, Result};
 use url::{Host, Url};
 
 /// A URL that secrets may travel to: https, or this machine; without credentials and fragment.
 ///
-/// The error says what is wrong with it, without repeating it.
-pub(crate) fn secure(text: &str) -> Result<Url, &'static str> {
+/// # Errors
+/// What is wrong with it, to be put behind its name ("is not a URL"), without repeating any of it.
+pub fn secure_url(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("is not an http or https URL");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds credentials");
+        return Err("holds credentials: put them into their own fields");
     }
     if url.fragment().is_some() {
         return Err("has a fragment");
@@ -23,12 +25,23 @@ pub(crate) fn secure(text: &str) -> Result<Url, &'static str> {
 }
 
 /// The same for a base URL, which has no query either.
-pub(crate) fn secure_base(text: &str) -> Result<Url, &'static str> {
-    let url = secure(text)?;
+///
+/// # Errors
+/// As [`secure_url`].
+pub fn secure_base(text: &str) -> Result<Url, &'static str> {
+    let url = secure_url(text)?;
     if url.query().is_some() {
         return Err("has a query");
     }
     Ok(url)
+}
+
+/// The base URL that a config holds in `field`.
+///
+/// # Errors
+/// `Config` that names the field, when credentials may not travel there or it is no base URL.
+pub fn base_url(field: &str, text: &str) -> Result<Url> {
+    secure_base(text).map_err(|fault| Error::config(field, format!("the URL {fault}")))
 }
 
 fn is_this_machine(url: &Url) -> bool {
@@ -49,7 +62,7 @@ mod tests {
         for good in
             ["https://a.example/t?x=1", "http://localhost:8080/t", "http://127.0.0.1/t", "http://[::1]/t"]
         {
-            assert!(secure(good).is_ok(), "{good}");
+            assert!(secure_url(good).is_ok(), "{good}");
         }
         for bad in [
             "http://a.example/t",
@@ -60,8 +73,11 @@ mod tests {
             "token",
             "",
         ] {
-            assert!(secure(bad).is_err(), "{bad}");
+            assert!(secure_url(bad).is_err(), "{bad}");
         }
         assert!(secure_base("https://a.example/t?x=1").is_err());
+        let error = base_url("login_url", "https://u:canary@a.example").unwrap_err();
+        assert_eq!(error.fields(), ["login_url"]);
+        assert!(!format!("{error:?}").contains("canary"));
     }
 }

@@ -1,0 +1,9 @@
+//! What goes wrong during a run, and what holds all the same, on paused time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test that fails may panic
+
+mod containment;
+mod crashes;
+mod modes;
+mod versions;
+mod waits;
+mod world;
