@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod abilities;
+mod edm;
+mod edmx;
+mod entity_set;
+mod error;
+mod literal;
+mod mark;
+mod moment;
+mod options;
+mod place;
+mod plan;
+mod read;
+mod schema;
+mod service;
+
+pub use entity_set::{Compare, EntitySet, Key, Records};
+pub use error::ODataClassifier;
+pub use options::{Options, Protocol};
+pub use service::{Service, client};
