@@ -1,0 +1,133 @@
+//! Stream names as file names, one for one, and none that leaves the folder.
+
+use std::fmt::Write;
+
+use acople_core::{Error, Result};
+
+/// What every file of ours ends in.
+const EXTENSION: &str = ".jsonl";
+
+/// Longest file name that every common file system takes, in bytes.
+const LONGEST: usize = 255;
+
+/// Device names of Windows, which are no files whatever their extension.
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// The file name of a stream. Characters that mean something to a file system are written as `%2F`, so that
+/// two streams never share a file.
+///
+/// # Errors
+/// `Config` when the name is empty or too long.
+pub(crate) fn file_name(stream: &str) -> Result<String> {
+    if stream.is_empty() {
+        return Err(Error::config("stream", "a stream has a name"));
+    }
+    let mut name = String::with_capacity(stream.len() + EXTENSION.len());
+    let last = stream.len();
+    for (at, c) in stream.char_indices() {
+        let first = at == 0;
+        let edge = first || at + c.len_utf8() == last;
+        let special = c.is_control()
+            || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '%')
+            || (c == ' ' && edge)
+            || (first && (c == '.' || is_device(stream)));
+        if special {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                // Writing to a String does not fail.
+                let _ = write!(name, "%{byte:02X}");
+            }
+        } else {
+            name.push(c);
+        }
+    }
+    name.push_str(EXTENSION);
+    if name.len() > LONGEST {
+        return Err(Error::config(
+            "stream",
+            format!("the name makes a file name longer than {LONGEST} bytes"),
+        ));
+    }
+    Ok(name)
+}
+
+/// The stream of a file name, if it is one of ours.
+pub(crate) fn stream_name(file: &str) -> Option<String> {
+    let stem = file.strip_suffix(EXTENSION)?;
+    let mut bytes = Vec::with_capacity(stem.len());
+    let mut rest = stem.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    let stream = String::from_utf8(bytes).ok()?;
+    // A name that we would write otherwise belongs to somebody else.
+    (file_name(&stream).ok()? == file).then_some(stream)
+}
+
+fn is_device(stream: &str) -> bool {
+    let stem = stream.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let numbered = ["com", "lpt"].iter().any(|port| {
+        stem.strip_prefix(port).is_some_and(|n| n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()))
+    });
+    numbered || DEVICES.contains(&stem.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_09_no_name_leaves_its_folder_and_each_has_its_own_file() {
+        for (stream, file) in [
+            ("contacts", "contacts.jsonl"),
+            ("Konten ä", "Konten ä.jsonl"),
+            ("a.b", "a.b.jsonl"),
+            ("..", "%2E..jsonl"),
+            (".", "%2E.jsonl"),
+            (".hidden", "%2Ehidden.jsonl"),
+            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.jsonl"),
+            ("/etc/passwd", "%2Fetc%2Fpasswd.jsonl"),
+            ("a\\b", "a%5Cb.jsonl"),
+            ("c:x", "c%3Ax.jsonl"),
+            ("a%2Fb", "a%252Fb.jsonl"),
+            ("a\0b\n", "a%00b%0A.jsonl"),
+            (" a ", "%20a%20.jsonl"),
+            ("NUL", "%4EUL.jsonl"),
+            ("com1.x", "%63om1.x.jsonl"),
+            ("common", "common.jsonl"),
+            ("x.jsonl", "x.jsonl.jsonl"),
+        ] {
+            assert_eq!(file_name(stream).unwrap(), file);
+            assert_eq!(stream_name(file).as_deref(), Some(stream), "and back");
+            assert_eq!(std::path::Path::new(file).components().count(), 1);
+        }
+    }
+
+    #[test]
+    fn names_that_make_no_file_are_refused() {
+        assert!(file_name("").is_err());
+        assert!(file_name(&"x".repeat(250)).is_err());
+        assert!(file_name(&"/".repeat(84)).is_err());
+    }
+
+    #[test]
+    fn files_that_are_not_ours_are_no_streams() {
+        for file in [
+            "a.json",
+            ".jsonl",
+            "a%2fb.jsonl",
+            "a%.jsonl",
+            "a%ZZ.jsonl",
+            "a%41.jsonl",
+            "a%FF.jsonl",
+            ".a.jsonl",
+        ] {
+            assert_eq!(stream_name(file), None, "{file}");
+        }
+    }
+}
