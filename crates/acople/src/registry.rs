@@ -27,6 +27,7 @@ vendors! {
     file = "file",
     hubspot = "hubspot",
     salesforce = "salesforce",
+    sap = "sap",
 }
 
 /// The vendors whose features are on.
