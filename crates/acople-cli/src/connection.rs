@@ -1,0 +1,103 @@
+//! From a connector's name and a config to a connector.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use acople::http::{ReqwestTransport, TransportConfig};
+use acople::{Connector, Error, ErrorKind, Resources, Result, TokenStore, Transport};
+use serde_json::Value as Json;
+
+use crate::args;
+use crate::failure::Failure;
+use crate::store::StoreSpec;
+use crate::{documents, environment};
+
+/// Opens connections: all share one transport, and equal ones are one.
+///
+/// Two connectors with one refresh token would take it from each other when the vendor rotates it, and two
+/// limiters would each spend the whole limit.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    transport: Arc<dyn Transport>,
+    tokens: Option<Arc<dyn TokenStore>>,
+    open: Vec<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    connector: Arc<dyn Connector>,
+    id: String,
+    name: Option<String>,
+    config: Config,
+}
+
+/// A config with its secrets.
+#[derive(PartialEq)]
+struct Config(Json);
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Config")
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(tokens: Option<Arc<dyn TokenStore>>) -> Result<Self> {
+        Ok(Self {
+            transport: Arc::new(ReqwestTransport::new(&TransportConfig::default())?),
+            tokens,
+            open: Vec::new(),
+        })
+    }
+
+    /// The connection of that config, whose references to the environment are resolved here. `name` is what
+    /// the user calls it; without one its tokens are kept under `otherwise`.
+    ///
+    /// # Errors
+    /// `Config`, naming the field.
+    pub(crate) fn open(
+        &mut self,
+        id: &str,
+        mut config: Json,
+        name: Option<&str>,
+        otherwise: &str,
+    ) -> Result<Arc<dyn Connector>> {
+        environment::resolve(&mut config)?;
+        let config = Config(config);
+        let mut namesakes = self.open.iter().filter(|open| open.id == id && open.name.as_deref() == name);
+        if let Some(open) = namesakes.clone().find(|open| open.config == config) {
+            return Ok(open.connector.clone());
+        }
+        if let (Some(name), Some(_)) = (name, namesakes.next()) {
+            let message = format!("two connections are called {name:?} and have different configs");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let mut resources = Resources::new(self.transport.clone()).with_connection(name.unwrap_or(otherwise));
+        if let Some(tokens) = &self.tokens {
+            resources = resources.with_tokens(tokens.clone());
+        }
+        let connector = acople::connect(id, config.0.clone(), resources)?;
+        self.open.push(Open {
+            connector: connector.clone(),
+            id: id.to_owned(),
+            name: name.map(str::to_owned),
+            config,
+        });
+        Ok(connector)
+    }
+}
+
+/// The connection that the command line names.
+pub(crate) async fn open(args: &args::Connection) -> Result<Arc<dyn Connector>, Failure> {
+    let config = match &args.config {
+        Some(path) => documents::load(path, "--config")?,
+        None => Json::Object(serde_json::Map::new()),
+    };
+    let tokens = match (&args.store, &args.key_env) {
+        (Some(path), Some(key)) => {
+            StoreSpec::keyed(path.clone(), key.clone()).open(Path::new("")).await?.tokens
+        }
+        _ => None,
+    };
+    Ok(Connections::new(tokens)?.open(&args.connector, config, None, &args.name)?)
+}
