@@ -243,17 +243,18 @@ impl Inner {
                 None => error,
             });
         }
+        let mut before = line.waiting.range(..number).map(|(_, waiting)| waiting);
+        let ahead = before.find(|waiting| waiting.comes_before(claims, obstacle.is_none(), now));
+        let asks_at = match (ahead, obstacle) {
+            (None, None) => return Ok(None),
+            (None, Some(obstacle)) => obstacle.until.unwrap_or(now + GRACE),
+            (Some(ahead), _) => ahead.asks_at.max(now) + GRACE,
+        };
         if deadline.is_some_and(|deadline| now >= deadline || until.is_some_and(|until| until > deadline)) {
             let error = Error::new(ErrorKind::RateLimited, "the limit asks for a wait beyond the deadline");
             return Err(if wait.is_zero() { error } else { error.with_retry_after(wait) });
         }
-        let mut before = line.waiting.range(..number).map(|(_, waiting)| waiting);
-        let ahead = before.find(|waiting| waiting.comes_before(claims, obstacle.is_none(), now));
-        Ok(match (ahead, obstacle) {
-            (None, None) => None,
-            (None, Some(obstacle)) => Some(obstacle.until.unwrap_or(now + GRACE)),
-            (Some(ahead), _) => Some(ahead.asks_at.max(now) + GRACE),
-        })
+        Ok(Some(asks_at))
     }
 
     /// Wakes those who may come closer because somebody left, gave up or gave back slots.

@@ -78,8 +78,9 @@ where
 /// The error for what comes after a record whose own error leaves open whether it will be sent again.
 fn unsettled(error: &Error) -> Option<Error> {
     match error.kind() {
-        ErrorKind::Ambiguous => Some(error.copy().with_kind(ErrorKind::Transient)),
-        _ if error.is_retryable() => Some(error.copy()),
+        // With its kind anew: what comes after is known not to have been sent.
+        kind if error.is_retryable() => Some(error.copy().with_kind(kind)),
+        _ if !error.outcome_known() => Some(error.copy().with_kind(ErrorKind::Transient)),
         _ => None,
     }
 }
@@ -142,17 +143,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_record_that_may_have_to_be_sent_again_holds_its_successors_back() {
-        for (kind, then) in [
-            (ErrorKind::Ambiguous, Some(ErrorKind::Transient)),
-            (ErrorKind::RateLimited, Some(ErrorKind::RateLimited)),
-            (ErrorKind::Conflict, None),
+        let no = |kind| Error::new(kind, "no");
+        for (error, then) in [
+            (no(ErrorKind::Ambiguous), Some(ErrorKind::Transient)),
+            (no(ErrorKind::RateLimited), Some(ErrorKind::RateLimited)),
+            (no(ErrorKind::Timeout).with_unknown_outcome(), Some(ErrorKind::Timeout)),
+            (no(ErrorKind::TooLarge).with_unknown_outcome(), Some(ErrorKind::Transient)),
+            (no(ErrorKind::Conflict), None),
         ] {
             let (calls, report) = write(&[r#""a1""#, r#""a2""#], |text| {
-                if text == "a2" {
-                    Ok(accept(text))
-                } else {
-                    Ok(Outcome::from_call_error(&Error::new(kind, "no")))
-                }
+                if text == "a2" { Ok(accept(text)) } else { Ok(Outcome::from_call_error(&error)) }
             })
             .await;
             assert_eq!(calls.len(), if then.is_some() { 1 } else { 2 });

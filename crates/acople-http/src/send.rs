@@ -156,6 +156,10 @@ impl Inner {
         let own = Instant::now().checked_add(self.timeouts.total);
         let theirs = cx.deadline().map(Instant::from_std);
         let deadline = own.into_iter().chain(theirs).min().unwrap_or_else(far_away);
+        if deadline <= Instant::now() {
+            let error = Error::new(ErrorKind::Timeout, "the deadline had passed before the call");
+            return Err(error.with_operation(call.operation));
+        }
         let work = pin!(tokio::time::timeout_at(deadline, self.attempts(cx, call, take, deadline, &stage)));
         let cancelled = pin!(cx.cancel().cancelled());
         let result = match select(work, cancelled).await {

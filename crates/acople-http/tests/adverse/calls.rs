@@ -100,6 +100,21 @@ async fn an_error_says_how_many_attempts_went_to_the_wire_wherever_it_comes_from
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_whose_deadline_has_passed_is_not_sent() {
+    let transport = ScriptedTransport::function(|_, _| Reply::json(200, "{}"));
+    let limits = Limits::new().rate("app", 10, Duration::from_secs(1)).class("default", &["app"]);
+    let client = builder(&transport).limits(limits).build();
+    let cx = Context::new().within(Duration::from_secs(1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let error = client.send(&cx, &Call::post("create")).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.outcome_known(), error.operation()),
+        (ErrorKind::Timeout, true, Some("create"))
+    );
+    assert!(transport.sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn limits_beyond_what_a_clock_can_tell_are_none() {
     let transport = ScriptedTransport::function(|_, _| Reply::json(200, "{}"));
     let mut timeouts = Timeouts::default();

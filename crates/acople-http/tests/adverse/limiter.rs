@@ -97,7 +97,7 @@ async fn rate_15_no_window_and_no_slot_is_ever_exceeded_whatever_callers_do() {
         for task in tasks {
             task.await.unwrap();
         }
-        let left = book.left.lock().unwrap();
+        let left = std::mem::take(&mut *book.left.lock().unwrap());
         for bucket in &buckets {
             let times = left.get(bucket.name).cloned().unwrap_or_default();
             for (index, (start, _)) in times.iter().enumerate() {
