@@ -142,8 +142,27 @@ fn config_message(message: &str) -> String {
     }
 }
 
-/// The JSON Schema (2020-12) of a config type.
+/// The JSON Schema (2020-12) of a config type. Its descriptions are the type's docs without their code
+/// examples, which are for readers of Rust.
 pub fn config_schema<T: JsonSchema>() -> Json {
     let generator = SchemaGenerator::new(SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true));
-    generator.into_root_schema_for::<T>().to_value()
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    drop_examples(&mut schema);
+    schema
+}
+
+/// The depth is that of our own types.
+fn drop_examples(schema: &mut Json) {
+    match schema {
+        Json::Object(members) => {
+            if let Some(Json::String(text)) = members.get_mut("description")
+                && let Some((prose, _)) = text.split_once("```")
+            {
+                *text = prose.trim_end().to_owned();
+            }
+            members.values_mut().for_each(drop_examples);
+        }
+        Json::Array(elements) => elements.iter_mut().for_each(drop_examples),
+        _ => {}
+    }
 }

@@ -74,3 +74,23 @@ fn sec_01_a_value_in_the_wrong_place_is_not_repeated() {
     wrong(json!("canary"));
     wrong(json!(["k", "canary"]));
 }
+
+#[test]
+fn a_configs_schema_has_its_docs_without_code_and_marks_its_secrets() {
+    /// A connection.
+    ///
+    /// ```
+    /// let code = "for readers of Rust";
+    /// ```
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Documented {
+        /// The key.
+        #[allow(dead_code)]
+        key: acople_core::Secret,
+    }
+    let schema = acople_core::config_schema::<Documented>();
+    assert_eq!(schema["description"], "A connection.");
+    assert_eq!(schema["properties"]["key"]["writeOnly"], true);
+    assert_eq!(schema["additionalProperties"], false);
+}
