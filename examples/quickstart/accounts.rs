@@ -20,7 +20,7 @@ impl Accounts {
     ///
     /// - `SALESFORCE_LOGIN_URL` (optional), `SALESFORCE_CLIENT_ID`, `SALESFORCE_CLIENT_SECRET` (optional) and
     ///   `SALESFORCE_REFRESH_TOKEN`; or `SALESFORCE_INSTANCE_URL` and `SALESFORCE_ACCESS_TOKEN`
-    /// - `HUBSPOT_TOKEN`, a private app's token or a service key
+    /// - `HUBSPOT_TOKEN`, a private app's token or a service key, and `HUBSPOT_BASE_URL` (optional)
     pub(crate) fn from_environment() -> std::result::Result<Option<Self>, Box<dyn Error>> {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let salesforce = if let Some(token) = variable("SALESFORCE_ACCESS_TOKEN") {
@@ -35,7 +35,9 @@ impl Accounts {
         } else {
             None
         };
-        let hubspot = variable("HUBSPOT_TOKEN").map(|token| json!({ "auth": { "token": token } }));
+        let base_url = variable("HUBSPOT_BASE_URL").unwrap_or("https://api.hubapi.com".into());
+        let hubspot = variable("HUBSPOT_TOKEN")
+            .map(|token| json!({ "base_url": base_url, "auth": { "token": token } }));
         match (salesforce, hubspot) {
             (Some(salesforce), Some(hubspot)) => Ok(Some(Self { salesforce, hubspot })),
             (None, None) => Ok(None),
