@@ -104,7 +104,8 @@ enum Take {
 /// An answer, and what is left of its body when it is taken as it comes.
 struct Got {
     answer: Answer,
-    rest: Option<Rest>,
+    /// In a box of its own: most answers are whole, and every layer moves them.
+    rest: Option<Box<Rest>>,
 }
 
 struct Rest {
@@ -139,9 +140,10 @@ impl Client {
     /// counts as a call in flight until its end, or until it is dropped.
     pub async fn download(&self, cx: &Context, call: &Call) -> Result<Download> {
         let Got { answer, rest } = self.0.bounded(cx, call, Take::AsItComes).await?;
-        let Some(Rest { body, reader, permit }) = rest else {
+        let Some(rest) = rest else {
             return Err(Error::new(ErrorKind::Internal, "an answer without its body"));
         };
+        let Rest { body, reader, permit } = *rest;
         let (cx, permit) = (cx.clone(), Some(permit));
         Ok(Download { status: answer.status, headers: answer.headers, body, reader, permit, cx })
     }
@@ -311,7 +313,7 @@ impl Inner {
         let reader = BodyReader::new(&answer.headers, self.body, repeatable, bodiless);
         if take == Take::AsItComes && status.is_success() {
             let reader = reader.map_err(Error::with_unknown_outcome)?;
-            return Ok(Got { answer, rest: Some(Rest { body, reader, permit }) });
+            return Ok(Got { answer, rest: Some(Box::new(Rest { body, reader, permit })) });
         }
         let body = match reader {
             Ok(reader) => reader.whole(body).await,
@@ -414,8 +416,7 @@ fn target(base: &Url, call: &Call) -> Result<Url> {
         }
         Target::Path(path) => {
             let mut url = base.clone();
-            let joined = format!("{}{path}", base.path().trim_end_matches('/'));
-            url.set_path(&joined);
+            url.set_path(&[base.path().trim_end_matches('/'), path].concat());
             url
         }
     };
