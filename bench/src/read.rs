@@ -1,6 +1,6 @@
 //! Full reads through the connectors.
 
-use acople_core::json::{Cells, FieldPath, Projection, Row};
+use acople_core::json::{FieldPath, Projection, Row};
 use acople_core::{Connector, Context, Event, ReadRequest};
 use futures_util::StreamExt;
 
@@ -64,24 +64,17 @@ async fn read(
     amount: impl Fn(&Row<'_>) -> Option<i128>,
 ) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
-    let mut cells: Option<Cells> = None;
     let mut events = connector.read(cx, ReadRequest::full(stream))?;
     while let Some(event) = events.next().await {
         let Event::Batch(batch) = event? else { continue };
-        // The memory of the last page's cells is used again.
-        let cells = match &mut cells {
-            Some(cells) => {
-                batch.project_into(&fields.projection, cells);
-                cells
-            }
-            none => none.insert(batch.project(&fields.projection)),
-        };
+        // Gone before the next page is asked for: cells kept to use their memory again hold their page.
+        let cells = batch.project(&fields.projection);
         for row in cells.rows() {
             let email = row.get(fields.email).as_text().ok_or("a record without e-mail")?;
             tally.sum += amount(&row).ok_or("a record without amount")? + email.decoded_len() as i128;
         }
         tally.records += batch.len() as u64;
-        sink.write(&batch, cells)?;
+        sink.write(&batch, &cells)?;
     }
     sink.close()?;
     tally.bytes = cx.meter().usage().bytes_received;
