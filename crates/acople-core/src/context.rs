@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{CancelToken, Error, ErrorKind, Meter, Result};
+use crate::{CancelToken, Error, ErrorKind, Extensions, Meter, Result};
 
 /// How urgent a call is when a limit is shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,7 @@ pub struct Context {
     priority: Priority,
     cancel: CancelToken,
     meter: Arc<Meter>,
+    extensions: Extensions,
 }
 
 impl Context {
@@ -81,6 +82,12 @@ impl Context {
         self
     }
 
+    /// Adds a value for a layer further down, in place of the one of its type.
+    pub fn with_extension<T: std::any::Any + Send + Sync>(mut self, value: T) -> Self {
+        self.extensions = self.extensions.with(value);
+        self
+    }
+
     /// The host's customer.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
@@ -109,6 +116,11 @@ impl Context {
     /// Where work is counted.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// A value that a layer further up added.
+    pub fn extension<T: std::any::Any + Send + Sync>(&self) -> Option<&T> {
+        self.extensions.get()
     }
 
     /// An error of kind [`ErrorKind::Cancelled`] when the caller gave up.

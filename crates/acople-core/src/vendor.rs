@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
-    Clock, ConnectionKey, Connector, Error, ErrorKind, RateLimiter, Result, SystemClock, TokenStore,
-    Transport,
+    Clock, ConnectionKey, Connector, Error, ErrorKind, Extensions, Monitor, RateLimiter, Result, SystemClock,
+    TokenStore, Transport,
 };
 
 /// One entry of the registry of vendors: a constant of the vendor's crate.
@@ -45,6 +45,10 @@ pub struct Resources {
     pub limiter: Option<Arc<dyn RateLimiter>>,
     /// Where renewed tokens are kept; `None`: in memory, lost with the process.
     pub tokens: Option<Arc<dyn TokenStore>>,
+    /// Is told what the connection does; `None`: nobody watches.
+    pub monitor: Option<Arc<dyn Monitor>>,
+    /// Settings of layers that the core does not know, such as timeouts and retries of the request path.
+    pub extensions: Extensions,
     /// The connection's name, unique among those of one connector and tenant.
     pub connection: String,
     /// The host's customer.
@@ -59,6 +63,8 @@ impl Resources {
             clock: Arc::new(SystemClock),
             limiter: None,
             tokens: None,
+            monitor: None,
+            extensions: Extensions::default(),
             connection: "default".into(),
             tenant: String::new(),
         }
@@ -79,6 +85,18 @@ impl Resources {
     /// Keeps renewed tokens.
     pub fn with_tokens(mut self, tokens: Arc<dyn TokenStore>) -> Self {
         self.tokens = Some(tokens);
+        self
+    }
+
+    /// Watches the connection.
+    pub fn with_monitor(mut self, monitor: Arc<dyn Monitor>) -> Self {
+        self.monitor = Some(monitor);
+        self
+    }
+
+    /// Adds a setting, in place of the one of its type.
+    pub fn with_extension<T: std::any::Any + Send + Sync>(mut self, value: T) -> Self {
+        self.extensions = self.extensions.with(value);
         self
     }
 
