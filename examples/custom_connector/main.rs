@@ -47,6 +47,7 @@ struct Library {
 impl Library {
     fn new(config: Config, resources: &Resources) -> Result<Self> {
         let client = Client::with_resources(&config.base_url, resources)?
+            .connector(ID)
             .auth(Arc::new(StaticAuth::header(http::HeaderName::from_static("x-key"), config.key)))
             .limits(Limits::new().rate("key", 10, Duration::from_secs(1)).class("default", &["key"]))
             .build();

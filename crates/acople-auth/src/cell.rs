@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use acople_core::{Clock, Error, ErrorKind, Result, Secret, TokenSet};
+use http::HeaderValue;
 use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -45,8 +46,8 @@ pub(crate) enum Need {
 pub(crate) struct Held {
     pub(crate) stamp: u64,
     pub(crate) tokens: TokenSet,
-    /// What goes into `Authorization`.
-    pub(crate) header: Secret,
+    /// What goes into `Authorization`; `None` for a token that no header can carry.
+    pub(crate) header: Option<HeaderValue>,
     span: Span,
 }
 
@@ -157,7 +158,7 @@ impl Cell {
     }
 
     fn publish(&self, tokens: TokenSet, span: Span) -> Arc<Held> {
-        let header = with_scheme(self.settings.scheme, &tokens.access);
+        let header = with_scheme(self.settings.scheme, &tokens.access).header_value().ok();
         let mut front = self.front();
         let stamp = front.held.as_ref().map_or(1, |held| held.stamp + 1);
         let held = Arc::new(Held { stamp, tokens, header, span });

@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use acople_core::{
-    AuthProvider, AuthStamp, Clock, Context, Error, Refresh, Request, Resources, Result, Secret,
+    AuthProvider, AuthStamp, Clock, Context, Endpoint, Error, ErrorKind, Refresh, Request, Resources, Result,
+    Secret,
 };
 use acople_http::{secure_base, secure_url};
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
-use url::Url;
 
 use crate::cell::{Cell, Need, Settings};
 use crate::grant::{Grant, OAuthClient, Ready};
@@ -85,7 +85,10 @@ impl OAuth2 {
 impl AuthProvider for OAuth2 {
     async fn authorize(&self, _cx: &Context, request: &mut Request) -> Result<AuthStamp> {
         let held = self.0.tokens(Need::Token).await?;
-        request.set_secret_header(AUTHORIZATION, held.header.expose())?;
+        let header = held.header.clone().ok_or_else(|| {
+            Error::config(AUTHORIZATION.as_str(), "the token has characters that a header cannot carry")
+        })?;
+        request.headers_mut().insert(AUTHORIZATION, header);
         Ok(AuthStamp(held.stamp))
     }
 
@@ -94,11 +97,14 @@ impl AuthProvider for OAuth2 {
         Ok(Refresh::Renewed)
     }
 
-    async fn endpoint(&self, _cx: &Context) -> Result<Option<Url>> {
-        if !self.0.has_endpoint() {
-            return Ok(None);
-        }
-        Ok(self.0.tokens(Need::Endpoint).await?.tokens.endpoint.clone())
+    fn endpoint<'a>(&'a self, _cx: &'a Context) -> Option<Endpoint<'a>> {
+        self.0.has_endpoint().then(|| -> Endpoint<'a> {
+            Box::pin(async {
+                let held = self.0.tokens(Need::Endpoint).await?;
+                let missing = || Error::new(ErrorKind::Internal, "a token without the account's address");
+                held.tokens.endpoint.clone().ok_or_else(missing)
+            })
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use acople_core::{AuthProvider, AuthStamp, Context, Error, Refresh, Request, Res
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderName;
 use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 /// Static credentials: a bearer token, another scheme, a header of the vendor's own, user and password,
@@ -36,7 +36,8 @@ pub struct StaticAuth {
 
 #[derive(Clone, Debug)]
 enum Place {
-    Header(HeaderName, Secret),
+    /// `None` for what no header can carry.
+    Header(HeaderName, Option<HeaderValue>),
     Query(&'static str, Secret),
 }
 
@@ -49,13 +50,13 @@ impl StaticAuth {
     /// `Authorization: <scheme> <token>`, for vendors whose scheme is not `Bearer`.
     pub fn scheme(scheme: &'static str, token: Secret) -> Self {
         let fault = token.is_empty().then_some("is empty");
-        Self { place: Place::Header(AUTHORIZATION, with_scheme(scheme, &token)), fault }
+        Self::in_header(AUTHORIZATION, &with_scheme(scheme, &token), fault)
     }
 
     /// A header of the vendor's own, such as `X-Api-Key`; also `Authorization` without a scheme.
     pub fn header(name: HeaderName, value: Secret) -> Self {
         let fault = value.is_empty().then_some("is empty");
-        Self { place: Place::Header(name, value), fault }
+        Self::in_header(name, &value, fault)
     }
 
     /// User and password (RFC 7617, as UTF-8). An empty password is allowed: some vendors take a key as
@@ -68,7 +69,7 @@ impl StaticAuth {
         } else {
             None
         };
-        Self { place: Place::Header(AUTHORIZATION, basic(user, password.expose())), fault }
+        Self::in_header(AUTHORIZATION, &basic(user, password.expose()), fault)
     }
 
     /// A secret query parameter. It is added to the URL when the request is sent, so that no log and no
@@ -76,6 +77,13 @@ impl StaticAuth {
     pub fn query(name: &'static str, value: Secret) -> Self {
         let fault = value.is_empty().then_some("is empty");
         Self { place: Place::Query(name, value), fault }
+    }
+
+    /// The header is made once: requests share its text.
+    fn in_header(name: HeaderName, value: &Secret, fault: Option<&'static str>) -> Self {
+        let value = value.header_value().ok();
+        let fault = fault.or(value.is_none().then_some("has characters that a header cannot carry"));
+        Self { place: Place::Header(name, value), fault }
     }
 }
 
@@ -90,7 +98,10 @@ impl AuthProvider for StaticAuth {
             return Err(Error::config(field, format!("the credential {fault}")));
         }
         match &self.place {
-            Place::Header(name, value) => request.set_secret_header(name.clone(), value.expose())?,
+            Place::Header(name, Some(value)) => {
+                request.headers_mut().insert(name.clone(), value.clone());
+            }
+            Place::Header(_, None) => {}
             Place::Query(name, value) => request.set_secret_query(*name, value.clone()),
         }
         Ok(AuthStamp::default())

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use acople_core::{Context, Error, ErrorKind, Resources, Result, Secret};
-use acople_http::{Answer, BodyLimits, Call, Classifier, Client, Repeat, status_error};
-use http::HeaderValue;
+use acople_http::{Answer, BodyLimits, Breaker, Call, Classifier, Client, Repeat, Settings, status_error};
 use http::header::AUTHORIZATION;
 use url::Url;
 
@@ -64,10 +63,15 @@ impl TokenEndpoint {
         let origin = url.origin().ascii_serialization();
         let mut limits = BodyLimits::default();
         limits.bytes = LARGEST_ANSWER;
+        // The host's time limits and retries hold here too. Answers are small whatever it allows others, and
+        // the token endpoint being down says nothing about the vendor's API.
+        let settings = resources.extensions.get::<Settings>().cloned().unwrap_or_default();
+        let settings = settings.with_body_limits(limits).with_breaker(Breaker::default());
         // No provider of credentials here: they are in the form, and a refusal is not renewed.
         let client = Client::with_resources(&origin, resources)?
+            .connector("oauth2")
             .classifier(TokenClassifier)
-            .body_limits(limits)
+            .settings(settings)
             .build();
         let tenant = resources.tenant.clone();
         let (params, wanted, skew) = (Form::new(), Wanted::default(), AtomicI64::new(0));
@@ -135,9 +139,7 @@ impl TokenEndpoint {
             .form(form.iter().map(|(name, value)| (name.as_ref(), value.expose())))
             .repeat(if self.grant.is_repeatable() { Repeat::Harmless } else { Repeat::Never });
         if let Some(header) = header {
-            let mut value = HeaderValue::from_str(header.expose())
-                .map_err(|_| Error::config("client_secret", "cannot stand in a header"))?;
-            value.set_sensitive(true);
+            let value = header.header_value().map_err(|error| error.with_field("client_secret"))?;
             call = call.header(AUTHORIZATION, value);
         }
         Ok(call)

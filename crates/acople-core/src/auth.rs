@@ -1,6 +1,7 @@
 //! The trait that puts credentials on a request.
 
 use std::fmt;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 use url::Url;
@@ -24,13 +25,16 @@ pub trait AuthProvider: Send + Sync + fmt::Debug + 'static {
     /// Any number of concurrent refusals of one stamp cause one renewal.
     async fn refresh(&self, cx: &Context, refused: AuthStamp) -> Result<Refresh>;
 
-    /// The base URL of the account, for vendors that name it in the token's answer. `None`: the
-    /// connection's own base URL stands.
-    async fn endpoint(&self, cx: &Context) -> Result<Option<Url>> {
+    /// The base URL of the account, for vendors that name it in the token's answer. `None`: the connection's
+    /// own base URL stands, and no future is made to say so.
+    fn endpoint<'a>(&'a self, cx: &'a Context) -> Option<Endpoint<'a>> {
         let _ = cx;
-        Ok(None)
+        None
     }
 }
+
+/// Finds out the base URL of an account: see [`AuthProvider::endpoint`].
+pub type Endpoint<'a> = Pin<Box<dyn Future<Output = Result<Url>> + Send + 'a>>;
 
 /// Which generation of the credentials a request carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -32,7 +32,7 @@ pub struct Context {
     idempotency_key: Option<Arc<str>>,
     deadline: Option<Instant>,
     priority: Priority,
-    cancel: CancelToken,
+    cancel: Option<CancelToken>,
     meter: Arc<Meter>,
     extensions: Extensions,
 }
@@ -72,7 +72,7 @@ impl Context {
 
     /// Sets the signal that ends the call.
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
-        self.cancel = cancel;
+        self.cancel = Some(cancel);
         self
     }
 
@@ -108,9 +108,14 @@ impl Context {
         self.priority
     }
 
-    /// The signal that ends the call.
-    pub fn cancel(&self) -> &CancelToken {
-        &self.cancel
+    /// The signal that ends the call; `None`: it ends by its deadline alone, or by being dropped.
+    pub fn cancel(&self) -> Option<&CancelToken> {
+        self.cancel.as_ref()
+    }
+
+    /// Whether the caller gave up.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
     }
 
     /// Where work is counted.
@@ -125,7 +130,7 @@ impl Context {
 
     /// An error of kind [`ErrorKind::Cancelled`] when the caller gave up.
     pub fn ensure_live(&self) -> Result<()> {
-        if self.cancel.is_cancelled() {
+        if self.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "the caller gave up"));
         }
         Ok(())

@@ -24,7 +24,7 @@ mod transport;
 mod vendor;
 mod write;
 
-pub use auth::{AuthProvider, AuthStamp, Refresh};
+pub use auth::{AuthProvider, AuthStamp, Endpoint, Refresh};
 pub use batch::{Batch, BatchBuilder, Change, Record};
 pub use cancel::CancelToken;
 pub use catalog::{BatchLimits, Catalog, Deletes, Listing, ReadMode, Stream, WriteMode};

@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
+use http::HeaderValue;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
+
+use crate::{Error, Result};
 
 /// What stands where a secret would.
 pub(crate) const MARK: &str = "[redacted]";
@@ -34,6 +38,27 @@ impl Secret {
     /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
+    }
+
+    /// The secret as a header's value, marked sensitive. Its copies share one text, which is zeroed with the
+    /// last of them.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) when the text cannot stand in a header (line breaks, controls).
+    pub fn header_value(&self) -> Result<HeaderValue> {
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(Owned(self.clone())))
+            .map_err(|_| Error::config("credential", "has characters that a header cannot carry"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+/// The bytes of a secret, zeroed when the last header that carries them is dropped.
+struct Owned(Secret);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose().as_bytes()
     }
 }
 

@@ -8,12 +8,12 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use url::Url;
 
 use crate::{Error, ErrorKind, Result, Secret};
 
-/// One HTTP request: built without I/O, signed in place, sent by reference.
+/// One HTTP request: built without I/O, signed in place, given to the transport.
 #[derive(Clone)]
 pub struct Request {
     method: Method,
@@ -64,17 +64,24 @@ impl Request {
         self.body = body.into();
     }
 
-    /// Sets a header whose value is a secret: it is marked sensitive and never printed.
+    /// Sets a header whose value is a secret: it is marked sensitive and never printed. For a secret that many
+    /// requests carry, [`Secret::header_value`] is made once.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when the value cannot stand in a header (line breaks, controls).
     pub fn set_secret_header(&mut self, name: HeaderName, value: &str) -> Result<()> {
-        let mut value = HeaderValue::from_str(value).map_err(|_| {
-            Error::config(name.as_str(), "the credential has characters that a header cannot carry")
-        })?;
-        value.set_sensitive(true);
+        let value = Secret::from(value).header_value().map_err(|error| error.with_field(name.as_str()))?;
         self.headers.insert(name, value);
         Ok(())
+    }
+
+    /// Takes the request apart: the URL as it goes on the wire, secrets included. For transports only.
+    pub fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
+        let Self { method, mut url, headers, body, secret_query } = self;
+        if !secret_query.is_empty() {
+            url.query_pairs_mut().extend_pairs(secret_query.iter().map(|(n, v)| (n.as_ref(), v.expose())));
+        }
+        (method, url, headers, body)
     }
 
     /// Sets a query parameter that is a secret. It is added to the URL when the request is sent, so
@@ -88,16 +95,6 @@ impl Request {
     /// The query parameters that are secrets.
     pub fn secret_query(&self) -> &[(Cow<'static, str>, Secret)] {
         &self.secret_query
-    }
-
-    /// The URL as it goes on the wire, secrets included. For transports only.
-    pub fn wire_url(&self) -> Cow<'_, Url> {
-        if self.secret_query.is_empty() {
-            return Cow::Borrowed(&self.url);
-        }
-        let mut url = self.url.clone();
-        url.query_pairs_mut().extend_pairs(self.secret_query.iter().map(|(n, v)| (n.as_ref(), v.expose())));
-        Cow::Owned(url)
     }
 }
 
@@ -195,8 +192,9 @@ impl fmt::Debug for Body {
 /// traced and bounded by the request path above it. Dropping the future gives up the attempt.
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug + 'static {
-    /// Sends the request and waits for the head of the answer.
-    async fn send(&self, request: &Request) -> Result<Response, TransportError>;
+    /// Sends the request and waits for the head of the answer. The request is the transport's own: the next
+    /// attempt of a call is built and signed anew.
+    async fn send(&self, request: Request) -> Result<Response, TransportError>;
 }
 
 /// How far an attempt got before it failed: decides whether it may be repeated.

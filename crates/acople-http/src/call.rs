@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use acople_core::{Error, ErrorKind, Result};
 
-use crate::send::QUERY;
+use crate::request::QUERY;
 
 /// What may stand unescaped in a path segment: RFC 3986 `pchar` without `%`.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC

@@ -4,12 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{AuthProvider, Clock, RateLimiter, Resources, Result, SystemClock, Transport};
+use acople_core::{
+    AuthProvider, Clock, Monitor, RateLimiter, Recorder, Resources, Result, SystemClock, Transport, Watched,
+};
 use http::HeaderMap;
 use url::Url;
 
 use crate::retry::RetryBudget;
-use crate::{BodyLimits, Breaker, Classifier, Limits, LocalLimiter, RetryPolicy, StatusClassifier, base_url};
+use crate::{
+    BodyLimits, Breaker, Classifier, Limits, LocalLimiter, RetryPolicy, Settings, StatusClassifier, base_url,
+};
+
+/// What a client is called whose connector did not say.
+const UNNAMED: &str = "unnamed";
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) body: BodyLimits,
     pub(crate) headers: HeaderMap,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) watched: Watched,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
 }
 
 impl Client {
@@ -83,13 +92,19 @@ impl Client {
             body: BodyLimits::default(),
             headers: HeaderMap::new(),
             clock: Arc::new(SystemClock),
+            watched: Watched::new(UNNAMED, ""),
+            monitor: None,
+            settings: Settings::default(),
         })
     }
 
-    /// A client with what the host lends: transport, clock and limiter.
+    /// A client with what the host lends: transport, clock, limiter, monitor and [`Settings`].
     pub fn with_resources(base: &str, resources: &Resources) -> Result<ClientBuilder> {
         let mut builder = Self::builder(base, resources.transport.clone())?.clock(resources.clock.clone());
         builder.limiter.clone_from(&resources.limiter);
+        builder.monitor.clone_from(&resources.monitor);
+        builder.watched = builder.watched.of(&resources.connection, &resources.tenant);
+        builder.settings = resources.extensions.get::<Settings>().cloned().unwrap_or_default();
         Ok(builder)
     }
 
@@ -132,9 +147,30 @@ pub struct ClientBuilder {
     body: BodyLimits,
     headers: HeaderMap,
     clock: Arc<dyn Clock>,
+    watched: Watched,
+    monitor: Option<Arc<dyn Monitor>>,
+    settings: Settings,
 }
 
 impl ClientBuilder {
+    /// Names the connector in spans and to the monitor: its id.
+    pub fn connector(mut self, id: &'static str) -> Self {
+        self.watched.connector = id.into();
+        self
+    }
+
+    /// Replaces the host's settings.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Watches the calls.
+    pub fn monitor(mut self, monitor: Arc<dyn Monitor>) -> Self {
+        self.monitor = Some(monitor);
+        self
+    }
+
     /// Signs requests.
     pub fn auth(mut self, auth: Arc<dyn AuthProvider>) -> Self {
         self.auth = Some(auth);
@@ -201,6 +237,9 @@ impl ClientBuilder {
         let limiter = self
             .limiter
             .unwrap_or_else(|| Arc::new(LocalLimiter::with_clock(self.limits.clone(), self.clock.clone())));
+        let mut watched = self.watched;
+        watched.host = self.base.host_str().map(str::to_owned).unwrap_or_default();
+        let recorder = self.monitor.map(|monitor| monitor.watch(&watched));
         Client(Arc::new(Inner {
             base: self.base,
             transport: self.transport,
@@ -208,13 +247,15 @@ impl ClientBuilder {
             limiter,
             limits: self.limits,
             classifier: self.classifier,
-            retry: self.retry,
+            retry: self.settings.retry.unwrap_or(self.retry),
             budget: RetryBudget::new(),
-            breaker: self.breaker,
-            timeouts: self.timeouts,
-            body: self.body,
+            breaker: self.settings.breaker.unwrap_or(self.breaker),
+            timeouts: self.settings.timeouts.unwrap_or(self.timeouts),
+            body: self.settings.body.unwrap_or(self.body),
             headers: self.headers,
             clock: self.clock,
+            watched,
+            recorder,
         }))
     }
 }

@@ -21,12 +21,16 @@ mod pages;
 mod paging;
 mod placed;
 mod reading;
+mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_transport;
 mod retry;
 mod retry_after;
 mod rounds;
 mod send;
+mod settings;
+mod stage;
+mod verdict;
 mod walk;
 mod write;
 
@@ -55,5 +59,6 @@ pub use reqwest_transport::{ReqwestTransport, TransportConfig};
 pub use retry::RetryPolicy;
 pub use retry_after::retry_after;
 pub use rounds::write_keyed;
+pub use settings::Settings;
 pub use walk::{Step, Walk};
 pub use write::{match_aligned, match_by_id, write_checked, write_chunks};

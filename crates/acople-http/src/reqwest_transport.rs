@@ -94,12 +94,14 @@ impl fmt::Debug for ReqwestTransport {
 
 #[async_trait]
 impl Transport for ReqwestTransport {
-    async fn send(&self, request: &Request) -> Result<Response, TransportError> {
-        let mut outgoing = reqwest::Request::new(request.method().clone(), request.wire_url().into_owned());
-        outgoing.headers_mut().clone_from(request.headers());
-        if !request.body().is_empty() {
-            *outgoing.body_mut() = Some(request.body().clone().into());
-        } else if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let (method, url, headers, body) = request.into_parts();
+        let writes = matches!(method, Method::POST | Method::PUT | Method::PATCH);
+        let mut outgoing = reqwest::Request::new(method, url);
+        *outgoing.headers_mut() = headers;
+        if !body.is_empty() {
+            *outgoing.body_mut() = Some(body.into());
+        } else if writes {
             // Some servers refuse a write that does not say how long it is (RFC 9110, 8.6).
             outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }

@@ -351,8 +351,9 @@ fn sec_02_a_secret_query_parameter_is_on_the_wire_and_nowhere_else() {
     let url = url::Url::parse("https://api.example.com/x?a=1").unwrap();
     let mut request = Request::new(http::Method::GET, url);
     request.set_secret_query("key", Secret::from("canary-123"));
-    assert_eq!(request.wire_url().as_str(), "https://api.example.com/x?a=1&key=canary-123");
     assert!(!format!("{request:?} {}", request.url()).contains("canary"));
+    let (_, on_the_wire, _, _) = request.into_parts();
+    assert_eq!(on_the_wire.as_str(), "https://api.example.com/x?a=1&key=canary-123");
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,7 @@ impl Job {
     /// that cannot be read. Once begun, what stopped it is in the report's [`End`].
     pub async fn run(&self, cx: &Context, observer: &dyn Observer) -> Result<Report> {
         let meter = Arc::new(Meter::default());
-        let cancel = cx.cancel().clone();
+        let cancel = cx.cancel().cloned().unwrap_or_default();
         // Calls are not torn by a cancelled run: it ends between batches, or after the grace time.
         let cx = cx.clone().with_meter(meter.clone()).with_cancel(CancelToken::new());
         let started = Instant::now();

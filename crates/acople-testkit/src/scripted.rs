@@ -147,8 +147,8 @@ impl ScriptedTransport {
         self.0.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn reply(&self, request: &Request) -> Reply {
-        let sent = Sent { at: self.0.started.elapsed(), request: request.clone() };
+    fn reply(&self, request: Request) -> Reply {
+        let sent = Sent { at: self.0.started.elapsed(), request };
         let mut all = self.0.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let number = all.len();
         all.push(sent.clone());
@@ -172,7 +172,7 @@ impl fmt::Debug for ScriptedTransport {
 
 #[async_trait]
 impl Transport for ScriptedTransport {
-    async fn send(&self, request: &Request) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let reply = self.reply(request);
         if !reply.delay.is_zero() {
             tokio::time::sleep(reply.delay).await;

@@ -208,7 +208,7 @@ async fn sec_01_static_credentials_are_in_no_text() {
                 "{} {} {}",
                 sent.header("authorization").unwrap_or_default(),
                 sent.header("x-api-key").unwrap_or_default(),
-                sent.request.wire_url(),
+                sent.request.clone().into_parts().1,
             );
             assert!(
                 echo.to_lowercase().contains("canary")

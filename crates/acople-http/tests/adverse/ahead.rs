@@ -21,7 +21,7 @@ struct Pieces(AtomicUsize);
 
 #[async_trait]
 impl Transport for Pieces {
-    async fn send(&self, request: &Request) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
         self.0.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
         let page = request.url().query().and_then(|q| q.strip_prefix("after=")).unwrap_or("1");

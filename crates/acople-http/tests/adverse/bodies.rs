@@ -21,7 +21,7 @@ pub(crate) struct Pieces(pub(crate) Vec<(Duration, &'static [u8])>);
 
 #[async_trait]
 impl Transport for Pieces {
-    async fn send(&self, _: &Request) -> Result<Response, TransportError> {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
         let pieces = futures_util::stream::iter(self.0.clone()).then(|(pause, piece)| async move {
             tokio::time::sleep(pause).await;
             Ok(Bytes::from_static(piece))

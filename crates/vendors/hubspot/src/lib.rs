@@ -55,6 +55,7 @@ impl HubSpot {
     pub fn new(config: Config, resources: &Resources) -> Result<Self> {
         config.validate()?;
         let client = Client::with_resources(&config.base_url, resources)?
+            .connector(VENDOR.id)
             .auth(config.provider(resources)?)
             .limits(config.tier.limits())
             .classifier(HubSpotClassifier(config.utc_offset_minutes))

@@ -74,6 +74,7 @@ impl Salesforce {
         // The vendor gives up on a query after two minutes, and says so.
         let timeouts = Timeouts::new(Duration::from_secs(130), Duration::from_secs(300));
         let client = Client::with_resources(&base, resources)?
+            .connector(VENDOR.id)
             .auth(auth.clone())
             .classifier(error::Refusals)
             .limits(error::limits())

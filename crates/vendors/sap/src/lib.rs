@@ -46,6 +46,7 @@ impl Sap {
         // No limits are published; a dialog system suffers from more.
         let limits = Limits::new().slots("service", 4).class("default", &["service"]);
         let client = acople_odata::client(&config.base_url, resources)?
+            .connector(VENDOR.id)
             .auth(Arc::new(config.auth.provider()?))
             .limits(limits)
             .classifier(Refusals)

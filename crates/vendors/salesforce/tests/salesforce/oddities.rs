@@ -317,13 +317,14 @@ async fn a_deadline_ends_a_read_from_a_vendor_that_says_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_read_stops_with_what_it_has_handed_out() {
     let transport = after_describe(|_, n| Reply::json(200, page(n..n + 1, Some(&next(n)))));
-    let cx = Context::new();
+    let cancel = acople_core::CancelToken::new();
+    let cx = Context::new().with_cancel(cancel.clone());
     let sf = scripted(&transport);
     let mut events = sf.read(&cx, ReadRequest::full("Lead").with_prefetch(0)).unwrap();
     for _ in 0..3 {
         futures_util::StreamExt::next(&mut events).await.unwrap().unwrap();
     }
-    cx.cancel().cancel();
+    cancel.cancel();
     let error = futures_util::StreamExt::next(&mut events).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
