@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acople_core::{
-    AuthProvider, Clock, Monitor, RateLimiter, Recorder, Resources, Result, SystemClock, Transport, Watched,
+    AuthProvider, Clock, Context, Monitor, RateLimiter, Recorder, Resources, Result, SystemClock, Transport, Watched,
 };
 use http::HeaderMap;
 use url::Url;
@@ -111,6 +111,14 @@ impl Client {
     /// The base URL of the connection's config; the auth provider may name another.
     pub fn base(&self) -> &Url {
         &self.0.base
+    }
+
+    /// The URL that calls go below: the one that the auth provider names, or else the base URL.
+    pub async fn address(&self, cx: &Context) -> Result<Url> {
+        match self.0.auth.as_ref().and_then(|auth| auth.endpoint(cx)) {
+            Some(endpoint) => endpoint.await,
+            None => Ok(self.0.base.clone()),
+        }
     }
 
     /// The clock.

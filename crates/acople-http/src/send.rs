@@ -106,7 +106,9 @@ impl Inner {
             acople.attempts = field::Empty,
             error.type = field::Empty,
         );
-        let result = stage.bound(deadline, cx.cancel(), self.attempts(run)).instrument(span.clone()).await;
+        // Pinned where it is made: it is large, and every wrapper would move it.
+        let work = pin!(self.attempts(run));
+        let result = stage.bound(deadline, cx.cancel(), work).instrument(span.clone()).await;
         let result = match result {
             Ok(result) => result,
             Err(Ended::Deadline) => Err(stage.ended(ErrorKind::Timeout, "the deadline passed", repeatable)),
@@ -210,7 +212,7 @@ impl Inner {
             error.type = field::Empty,
         );
         let (began, sent) = (Instant::now(), request.body().len());
-        let work = async {
+        let work = pin!(async {
             let response = match self.wire(run, request, began).await {
                 Ok(response) => response,
                 Err(error) => {
@@ -223,7 +225,7 @@ impl Inner {
                 self.judge(run.call, claims, &got.answer, got.rest.is_none(), run.repeatable).map(|()| got)
             });
             (Some(status), got)
-        };
+        });
         run.cx.meter().sent(sent, number > 1);
         let (status, result) = work.instrument(span.clone()).await;
         let error = result.as_ref().err().map(Error::kind);

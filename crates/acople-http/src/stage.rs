@@ -1,7 +1,7 @@
 //! How far a call has come, and the one timer that bounds it.
 
 use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -115,9 +115,8 @@ impl Stage {
         &self,
         deadline: Instant,
         cancel: Option<&CancelToken>,
-        work: impl Future<Output = T>,
+        mut work: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, Ended> {
-        let mut work = pin!(work);
         let mut timer = pin!(None::<Sleep>);
         let mut cancelled = pin!(async {
             match cancel {

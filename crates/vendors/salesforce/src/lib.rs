@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acople_core::{
-    Action, ActionCall, ActionOutput, AuthProvider, Catalog, Connector, ConnectorInfo, Context, Error,
-    ErrorKind, EventStream, Health, ReadRequest, Resources, Result, Stream, Vendor, WriteReport,
-    WriteRequest, config_schema, parse_config,
+    Action, ActionCall, ActionOutput, Catalog, Connector, ConnectorInfo, Context, Error, ErrorKind,
+    EventStream, Health, ReadRequest, Resources, Result, Stream, Vendor, WriteReport, WriteRequest,
+    config_schema, parse_config,
 };
 use acople_http::{Answer, Call, Client, Timeouts};
 use async_trait::async_trait;
@@ -54,7 +54,6 @@ pub struct Salesforce(Arc<Inner>);
 struct Inner {
     info: ConnectorInfo,
     client: Client,
-    auth: Arc<dyn AuthProvider>,
     version: String,
     config: Config,
 }
@@ -75,7 +74,7 @@ impl Salesforce {
         let timeouts = Timeouts::new(Duration::from_secs(130), Duration::from_secs(300));
         let client = Client::with_resources(&base, resources)?
             .connector(VENDOR.id)
-            .auth(auth.clone())
+            .auth(auth)
             .classifier(error::Refusals)
             .limits(error::limits())
             .timeouts(timeouts)
@@ -88,7 +87,7 @@ impl Salesforce {
                     .idempotent(),
             )
             .with_action(Action::new("limits", "The org's limits and what is left of them").idempotent());
-        Ok(Self(Arc::new(Inner { info, client, auth, version, config })))
+        Ok(Self(Arc::new(Inner { info, client, version, config })))
     }
 
     /// Points a call at a resource of the REST API.
@@ -132,8 +131,8 @@ impl Connector for Salesforce {
 
     async fn check(&self, cx: &Context) -> Result<Health> {
         let limits = self.limits(cx).await?;
-        let org = self.0.auth.endpoint(cx).await?;
-        let host = org.as_ref().unwrap_or(self.0.client.base()).host_str().unwrap_or_default().to_owned();
+        let org = self.0.client.address(cx).await?;
+        let host = org.host_str().unwrap_or_default();
         let calls = |what: &str| limits.pointer(&format!("/DailyApiRequests/{what}")).and_then(Json::as_u64);
         let (left, all) = (calls("Remaining"), calls("Max"));
         let mut health = Health::ok(match (left, all) {
