@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ErrorKind;
+use serde::{Deserialize, Serialize};
+
+use crate::{ConnectionKey, ErrorKind};
 
 /// Watches connections at work.
 ///
@@ -41,6 +43,13 @@ impl Watched {
     pub fn of(mut self, connection: impl Into<String>, tenant: impl Into<String>) -> Self {
         (self.connection, self.tenant) = (connection.into(), tenant.into());
         self
+    }
+
+    /// Whose work this is: several clients of one connection have one key. A client without a connection's name
+    /// goes by its host.
+    pub fn key(&self) -> ConnectionKey {
+        let name = if self.connection.is_empty() { &self.host } else { &self.connection };
+        ConnectionKey::new(self.connector.as_ref(), name).with_tenant(&self.tenant)
     }
 }
 
@@ -124,7 +133,8 @@ pub enum WaitCause {
 }
 
 /// What a circuit breaker lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Everything.
     Closed,
