@@ -12,7 +12,7 @@ use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn client(base: &str, retry: RetryPolicy) -> Client {
-    let transport = Arc::new(ReqwestTransport::new(&TransportConfig::default()).unwrap());
+    let transport = Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
     Client::builder(base, transport).unwrap().retry(retry).build()
 }
 
