@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod clock;
+pub mod faults;
 pub mod memory;
 pub mod sandbox;
 mod scripted;
