@@ -174,6 +174,7 @@ fn certificate_or_version(error: &rustls::Error) -> Option<&'static str> {
             "the certificate is for another host"
         }
         InvalidCertificate(Cert::UnknownIssuer) => "the certificate's issuer is not trusted",
+        InvalidCertificate(Cert::BadSignature) => "the certificate is not signed by the issuer that we trust",
         InvalidCertificate(Cert::Revoked) => "the certificate was revoked",
         InvalidCertificate(_) => "the certificate is not acceptable",
         AlertReceived(AlertDescription::ProtocolVersion)
@@ -204,6 +205,8 @@ fn refused_us(error: &rustls::Error) -> Option<&'static str> {
         | Alert::CertificateExpired
         | Alert::CertificateUnknown
         | Alert::UnknownCA
+        // Of its signature (RFC 8446, 6.2).
+        | Alert::DecryptError
         | Alert::AccessDenied => Some("the server refused our certificate"),
         _ => None,
     }

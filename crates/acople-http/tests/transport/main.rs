@@ -7,6 +7,7 @@ mod names;
 mod proxies;
 mod server;
 mod sockets;
+mod tls;
 
 use std::error::Error as _;
 use std::io;
