@@ -31,7 +31,7 @@ impl Host {
     pub(crate) fn new(base: &str) -> Result<Self, Failure> {
         Ok(Self {
             base: base.to_owned(),
-            transport: Arc::new(ReqwestTransport::new(&TransportConfig::default())?),
+            transport: Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback())?),
         })
     }
 

@@ -22,7 +22,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     org.load("Lead", sandbox::people(3, 500));
 
     let cx = Context::new();
-    let resources = Resources::new(Arc::new(ReqwestTransport::new(&TransportConfig::default())?));
+    let config = TransportConfig::default().allow_loopback();
+    let resources = Resources::new(Arc::new(ReqwestTransport::new(&config)?));
     let mut config =
         salesforce::Config::new(salesforce::Auth::AccessToken { token: org.access_token().into() });
     config.base_url = Some(org.url().to_owned());

@@ -89,6 +89,10 @@ pub(crate) struct Connection {
     /// environment variable.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Opens a host, address or network that is not on the public internet, such as `erp.corp.example` or
+    /// `10.20.0.0/16`. Only this machine is open otherwise.
+    #[arg(long, value_name = "HOST|CIDR")]
+    pub(crate) allow_private: Vec<String>,
     /// Keeps renewed tokens in this store, encrypted; without it they are lost with the process.
     #[arg(long, value_name = "FILE", requires = "key_env")]
     pub(crate) store: Option<PathBuf>,

@@ -42,12 +42,17 @@ impl std::fmt::Debug for Config {
 }
 
 impl Connections {
-    pub(crate) fn new(tokens: Option<Arc<dyn TokenStore>>) -> Result<Self> {
-        Ok(Self {
-            transport: Arc::new(ReqwestTransport::new(&TransportConfig::default())?),
-            tokens,
-            open: Vec::new(),
-        })
+    /// `private` are the destinations off the public internet that may be reached, `place` where they are listed.
+    ///
+    /// # Errors
+    /// `Config`, naming the place, when one of them is no destination.
+    pub(crate) fn new(tokens: Option<Arc<dyn TokenStore>>, private: &[String], place: &str) -> Result<Self> {
+        // This machine is open: the configs are written by whoever starts the program, and can reach it anyway.
+        let mut config = TransportConfig::default().allow_loopback();
+        for destination in private {
+            config = config.allow(destination).map_err(|e| Error::config(place, e.message()))?;
+        }
+        Ok(Self { transport: Arc::new(ReqwestTransport::new(&config)?), tokens, open: Vec::new() })
     }
 
     /// The connection of that config, whose references to the environment are resolved here. `name` is what
@@ -99,5 +104,6 @@ pub(crate) async fn open(args: &args::Connection) -> Result<Arc<dyn Connector>, 
         }
         _ => None,
     };
-    Ok(Connections::new(tokens)?.open(&args.connector, config, None, &args.name)?)
+    let mut connections = Connections::new(tokens, &args.allow_private, "--allow-private")?;
+    Ok(connections.open(&args.connector, config, None, &args.name)?)
 }

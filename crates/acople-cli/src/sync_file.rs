@@ -20,6 +20,8 @@ use crate::{documents, mapping};
 pub(crate) struct SyncFile {
     /// Relative paths of the file are relative to it.
     folder: PathBuf,
+    /// Destinations off the public internet that may be reached.
+    allow_private: Vec<String>,
     store: StoreSpec,
     syncs: Vec<Sync>,
 }
@@ -43,6 +45,8 @@ pub(crate) struct Connected {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Several {
+    #[serde(default)]
+    allow_private: Vec<String>,
     store: StoreSpec,
     syncs: Vec<Json>,
 }
@@ -117,13 +121,13 @@ impl SyncFile {
     }
 
     fn parse(document: Json, folder: PathBuf) -> Result<Self, Failure> {
-        let (store, syncs) = if document.get("syncs").is_some() {
+        let (store, allow_private, syncs) = if document.get("syncs").is_some() {
             let several: Several = parse_config(document)?;
             let syncs = several.syncs.into_iter().enumerate();
             let syncs = syncs
                 .map(|(index, spec)| Sync::parse(spec, format!("syncs[{index}]")))
                 .collect::<Result<Vec<_>, _>>()?;
-            (several.store, syncs)
+            (several.store, several.allow_private, syncs)
         } else {
             let mut members: Map<String, Json> = match document {
                 Json::Object(members) => members,
@@ -133,7 +137,13 @@ impl SyncFile {
                 .remove("store")
                 .ok_or_else(|| Error::config("store", "a sync needs a store: `store: {path: state.redb}`"))?;
             let store = parse_config(store).map_err(|e| Failure::from(e).within("store"))?;
-            (store, vec![Sync::parse(Json::Object(members), String::new())?])
+            let allow_private = members.remove("allow_private").map(parse_config).transpose();
+            let allow_private = allow_private.map_err(|e| Failure::from(e).within("allow_private"))?;
+            (
+                store,
+                allow_private.unwrap_or_default(),
+                vec![Sync::parse(Json::Object(members), String::new())?],
+            )
         };
         let mut names = BTreeSet::new();
         for sync in &syncs {
@@ -143,7 +153,7 @@ impl SyncFile {
                 return Err(Failure::from(error).within(&sync.place));
             }
         }
-        Ok(Self { folder, store, syncs })
+        Ok(Self { folder, allow_private, store, syncs })
     }
 
     pub(crate) fn syncs(&self) -> &[Sync] {
@@ -157,7 +167,7 @@ impl SyncFile {
     /// Connects the syncs. Does no I/O but reading the files that the syncs name: what is wrong with the last
     /// one is known before the first one runs.
     pub(crate) fn connect(&self, store: &Store) -> Result<Vec<Connected>, Failure> {
-        let mut connections = Connections::new(store.tokens.clone())?;
+        let mut connections = Connections::new(store.tokens.clone(), &self.allow_private, "allow_private")?;
         let syncs = self.syncs.iter();
         syncs.map(|sync| sync.connect(&self.folder, store, &mut connections)).collect()
     }
@@ -256,6 +266,23 @@ fn set<T>(job: JobBuilder, value: Option<T>, setter: impl FnOnce(JobBuilder, T) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_lists_the_private_destinations() {
+        let file = |document: Json| SyncFile::parse(document, PathBuf::new());
+        let side = serde_json::json!({ "connector": "hubspot", "stream": "contacts" });
+        let sync = serde_json::json!({ "name": "a", "source": side, "destination": side });
+        let private = ["erp.corp.example", "10.0.0.0/8"];
+        let mut one = sync.clone();
+        one["store"] = serde_json::json!({ "path": "state.redb" });
+        one["allow_private"] = serde_json::json!(private);
+        assert_eq!(file(one.clone()).unwrap().allow_private, private);
+        let several = serde_json::json!({ "store": one["store"], "allow_private": private, "syncs": [sync] });
+        assert_eq!(file(several).unwrap().allow_private, private);
+        one["allow_private"] = serde_json::json!("10.0.0.0/8");
+        let failure = format!("{:?}", file(one).unwrap_err());
+        assert!(failure.contains("allow_private"), "{failure}");
+    }
 
     #[test]
     fn the_example_of_the_readme_is_a_sync() {

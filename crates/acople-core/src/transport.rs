@@ -227,6 +227,10 @@ pub enum WireFault {
     Timeout,
     /// The request itself cannot be sent.
     BadRequest,
+    /// Requests may not go to this destination: the host's own network, and not opened.
+    Forbidden,
+    /// Our own side had no connection to give: its limit, or the system's, was reached.
+    Exhausted,
     /// Something else.
     Other,
 }
@@ -268,10 +272,10 @@ impl TransportError {
     ///
     /// A request that cannot have been seen is always [`ErrorKind::Transient`]. One that may have been
     /// is so only when repeating it is harmless, and [`ErrorKind::Ambiguous`] otherwise. TLS failures
-    /// are [`ErrorKind::Config`]: trying again does not mend a certificate.
+    /// and forbidden destinations are [`ErrorKind::Config`]: trying again does not mend them.
     pub fn into_error(self, repeatable: bool) -> Error {
         let kind = match (self.fault, self.progress) {
-            (WireFault::Tls | WireFault::BadRequest, _) => ErrorKind::Config,
+            (WireFault::Tls | WireFault::BadRequest | WireFault::Forbidden, _) => ErrorKind::Config,
             (WireFault::Timeout, Progress::NotSent) => ErrorKind::Transient,
             (WireFault::Timeout, _) if repeatable => ErrorKind::Timeout,
             (_, Progress::NotSent) => ErrorKind::Transient,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acople_core::{
-    AuthProvider, Clock, Context, Monitor, RateLimiter, Recorder, Resources, Result, SystemClock, Transport, Watched,
+    AuthProvider, Clock, Context, Monitor, RateLimiter, Recorder, Resources, Result, SystemClock, Transport,
+    Watched,
 };
 use http::HeaderMap;
 use url::Url;

@@ -9,6 +9,7 @@ mod changes;
 mod classify;
 mod client;
 mod deadline;
+mod destinations;
 mod discovery;
 mod limiter;
 mod limits;
@@ -29,6 +30,7 @@ mod retry_after;
 mod rounds;
 mod send;
 mod settings;
+mod special_use;
 mod stage;
 mod verdict;
 mod walk;
@@ -43,6 +45,7 @@ pub use changes::{Changes, Moment};
 pub use classify::{Classifier, StatusClassifier, status_error};
 pub use client::{Client, ClientBuilder, Timeouts};
 pub use deadline::Within;
+pub use destinations::Destinations;
 pub use discovery::{gather, visible};
 pub use limiter::LocalLimiter;
 pub use limits::Limits;
@@ -55,10 +58,13 @@ pub use paging::{Paging, Position};
 pub use placed::match_placed;
 pub use reading::{Carried, Left, Portion, events, place_of};
 #[cfg(feature = "reqwest")]
-pub use reqwest_transport::{ReqwestTransport, TransportConfig};
+pub use reqwest_transport::{
+    ClientIdentity, Pem, Proxy, ReqwestTransport, Resolver, Roots, SystemResolver, TlsConfig, TransportConfig,
+};
 pub use retry::RetryPolicy;
 pub use retry_after::retry_after;
 pub use rounds::write_keyed;
 pub use settings::Settings;
+pub use special_use::SpecialUse;
 pub use walk::{Step, Walk};
 pub use write::{match_aligned, match_by_id, write_checked, write_chunks};

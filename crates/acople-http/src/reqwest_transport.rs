@@ -1,88 +1,81 @@
 //! The ready-made transport. The only place where `reqwest` appears.
 
-use std::error::Error as StdError;
+mod clients;
+mod config;
+mod failure;
+mod proxy;
+mod resolver;
+mod tls;
+
 use std::fmt;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use acople_core::{
-    Body, Error, ErrorKind, Progress, Request, Response, Result, Transport, TransportError, WireFault,
-};
+use acople_core::{Body, Error, Progress, Request, Response, Result, Transport, TransportError, WireFault};
 use async_trait::async_trait;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Host;
 
-/// Unused connections to one host that are kept.
-const IDLE_CONNECTIONS: usize = 32;
+pub use config::TransportConfig;
+pub use proxy::Proxy;
+pub use resolver::{Resolver, SystemResolver};
+pub use tls::{ClientIdentity, Pem, Roots, TlsConfig};
 
-/// Largest header block of an answer, in bytes.
-const HEADERS: u32 = 256 << 10;
-
-/// How often a connection in use is asked whether it is alive, and how long it has to say so.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// How connections are made.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TransportConfig {
-    /// For TCP and TLS together.
-    pub connect_timeout: Duration,
-    /// How long an unused connection is kept.
-    pub idle_connections: Duration,
-    /// A proxy for all requests. The environment is not read.
-    pub proxy: Option<String>,
-    /// What is sent as `User-Agent`.
-    pub user_agent: String,
-}
-
-impl Default for TransportConfig {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(5),
-            idle_connections: Duration::from_secs(60),
-            proxy: None,
-            user_agent: concat!("acople/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
+use crate::Destinations;
+use clients::Clients;
+use resolver::{Checked, Refused};
 
 /// Carries requests over `reqwest` with rustls.
 ///
 /// Its defaults are switched off where they would do harm: redirects (credentials would go along),
 /// hidden retries (every attempt is counted), decompression (bounded above), the environment's proxies.
+/// Addresses that are not public are refused when connecting, unless the config opens them.
 /// Make one and share it: connections are pooled in it.
 #[derive(Clone)]
-pub struct ReqwestTransport(reqwest::Client);
+pub struct ReqwestTransport(Arc<Inner>);
+
+struct Inner {
+    clients: Clients,
+    destinations: Destinations,
+    /// One for each request on its way.
+    places: Arc<Semaphore>,
+    max_wait: Duration,
+}
 
 impl ReqwestTransport {
-    /// A transport.
+    /// A transport. Reads the system's certificates and the files that the config names; connects to nothing.
     ///
     /// # Errors
-    /// `Config` when the proxy is no URL, `Internal` when TLS cannot be set up.
+    /// `Config` when the proxy is no URL, `max_connections` is 0 or certificates cannot be used, `Internal` when the
+    /// client cannot be set up.
     pub fn new(config: &TransportConfig) -> Result<Self> {
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(config.idle_connections)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_max_header_list_size(HEADERS)
-            // Many calls share one connection: a dead one is found out before the next of them waits in vain.
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .http2_keep_alive_timeout(KEEP_ALIVE)
-            .user_agent(&config.user_agent)
-            .tcp_nodelay(true);
-        if let Some(proxy) = &config.proxy {
-            // The proxy's URL may hold its password: it is not repeated in the error.
-            let proxy = reqwest::Proxy::all(proxy).map_err(|_| Error::config("proxy", "not a proxy URL"))?;
-            builder = builder.proxy(proxy);
+        if !(1..=Semaphore::MAX_PERMITS).contains(&config.max_connections) {
+            return Err(Error::config("max_connections", "at least one connection is needed"));
         }
-        let client = builder.build().map_err(|e| {
-            Error::new(ErrorKind::Internal, "the HTTP client cannot be set up").with_source(e.without_url())
-        })?;
-        Ok(Self(client))
+        let proxies = config.proxy.proxies()?;
+        let mut resolvable = config.destinations.clone();
+        for host in &proxies.hosts {
+            // An address is not resolved.
+            if let Host::Domain(name) = host {
+                resolvable = resolvable.allow(name)?;
+            }
+        }
+        let resolver = Checked {
+            resolver: config.resolver.clone(),
+            destinations: Arc::new(resolvable),
+            // Earlier than the whole, or nobody would learn that it was the name.
+            timeout: config.dns_timeout.min(config.connect_timeout * 4 / 5),
+        };
+        Ok(Self(Arc::new(Inner {
+            clients: Clients::new(config, proxies.proxies, resolver)?,
+            destinations: config.destinations.clone(),
+            places: Arc::new(Semaphore::new(config.max_connections)),
+            max_wait: config.max_wait,
+        })))
     }
 }
 
@@ -95,6 +88,11 @@ impl fmt::Debug for ReqwestTransport {
 #[async_trait]
 impl Transport for ReqwestTransport {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        if let Err(reason) = self.0.destinations.check_url(request.url()) {
+            let host = request.url().host_str().unwrap_or_default();
+            return Err(failure::refused(Refused::new(host, reason)));
+        }
+        let mut place = Some(self.0.place().await?);
         let (method, url, headers, body) = request.into_parts();
         let writes = matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let mut outgoing = reqwest::Request::new(method, url);
@@ -105,77 +103,35 @@ impl Transport for ReqwestTransport {
             // Some servers refuse a write that does not say how long it is (RFC 9110, 8.6).
             outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let mut incoming = self.0.execute(outgoing).await.map_err(head_error)?;
+        let sent = match &self.0.clients {
+            Clients::Fixed(client) => client.execute(outgoing).await,
+            Clients::Watched(watched) => watched.current().await.execute(outgoing).await,
+        };
+        let mut incoming = sent.map_err(failure::head)?;
         let (status, headers) = (incoming.status(), std::mem::take(incoming.headers_mut()));
-        let chunks = incoming.bytes_stream().map(|chunk| chunk.map_err(body_error));
-        Ok(Response::new(status, headers, Body::stream(chunks)))
+        let chunks = incoming.bytes_stream().map(|chunk| chunk.map_err(failure::body));
+        // At the end of the body, or with it when it is dropped.
+        let leave = stream::poll_fn(move |_| {
+            place.take();
+            Poll::Ready(None)
+        });
+        Ok(Response::new(status, headers, Body::stream(chunks.chain(leave))))
     }
 }
 
-/// What a failure before the head of the answer means.
-fn head_error(error: reqwest::Error) -> TransportError {
-    let error = error.without_url();
-    let text = chain(&error);
-    let (progress, fault, message) = if error.is_builder() {
-        (Progress::NotSent, WireFault::BadRequest, "the request cannot be sent")
-    } else if error.is_connect() {
-        let (fault, message) = connect_fault(&error, &text);
-        (Progress::NotSent, fault, message)
-    } else if error.is_timeout() {
-        (Progress::MaybeSent, WireFault::Timeout, "no answer in time")
-    } else if not_processed(&text) {
-        (Progress::NotSent, WireFault::Reset, "the connection was closed before the request was processed")
-    } else if ["invalid", "parse", "too large"].iter().any(|sign| text.contains(sign)) {
-        (Progress::MaybeSent, WireFault::Malformed, "the answer is not HTTP")
-    } else {
-        (Progress::MaybeSent, WireFault::Reset, "the connection broke before the answer")
-    };
-    TransportError::new(progress, fault, message).with_source(error)
-}
-
-/// Why no connection was made: the texts are those of the resolver, rustls and the system.
-fn connect_fault(error: &reqwest::Error, text: &str) -> (WireFault, &'static str) {
-    if text.contains("dns error") || text.contains("failed to lookup") {
-        (WireFault::Dns, "the host name does not resolve")
-    } else if text.contains("certificate") || text.contains("tls") || text.contains("handshake") {
-        (WireFault::Tls, "TLS failed: the certificate or protocol version is not acceptable")
-    } else if error.is_timeout() {
-        (WireFault::Timeout, "no connection in time")
-    } else {
-        (WireFault::Connect, "no connection")
+impl Inner {
+    /// A place among the requests on their way, as soon as one is free.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, TransportError> {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        match tokio::time::timeout(self.max_wait, self.places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(TransportError::new(
+                Progress::NotSent,
+                WireFault::Exhausted,
+                "no connection: all of `max_connections` were in use for too long",
+            )),
+        }
     }
-}
-
-/// HTTP/2 says when a request was refused unprocessed (RFC 9113, 8.7), and hyper when it never left.
-fn not_processed(text: &str) -> bool {
-    ["refused stream", "channel closed", "connection was not ready", "operation was canceled"]
-        .iter()
-        .any(|sign| text.contains(sign))
-}
-
-fn body_error(error: reqwest::Error) -> TransportError {
-    let error = error.without_url();
-    let text = chain(&error);
-    let (fault, message) = if error.is_timeout() {
-        (WireFault::Timeout, "the body stopped coming")
-    } else if text.contains("reset") {
-        (WireFault::Reset, "the connection broke in the body")
-    } else {
-        (WireFault::Malformed, "the body ended early or is broken")
-    };
-    TransportError::new(Progress::Answered, fault, message).with_source(error)
-}
-
-/// The texts of an error and its causes, lowercase: the types behind them are not public.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause: Option<&dyn StdError> = Some(error);
-    // Bounded: a chain is a handful of links.
-    for _ in 0..16 {
-        let Some(link) = cause else { break };
-        text.push_str(&link.to_string().to_lowercase());
-        text.push('\n');
-        cause = link.source();
-    }
-    text
 }

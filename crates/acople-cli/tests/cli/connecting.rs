@@ -138,6 +138,22 @@ async fn a_host_that_cannot_be_reached_is_code_5() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_users_own_network_is_closed_unless_opened() {
+    let world = World::new().await;
+    // The cloud's metadata service in place of a private address: nothing is ever sent there by accident.
+    world.write("inside.yaml", "auth: { token: \"${HS_TOKEN}\" }\nbase_url: https://169.254.169.254");
+    let check = ["check", "--connector", "hubspot", "--config", "inside.yaml"];
+    let error = world.run(check).done().await.failed(2);
+    assert!(error.contains("a cloud's metadata service"), "{error}");
+    // What is opened is open, and nothing else is.
+    let other =
+        world.run(check).arg("--allow-private").arg("10.0.0.0/8").arg("--allow-private").arg("erp.example");
+    other.done().await.failed(2);
+    let wrong = world.run(check).arg("--allow-private").arg("https://erp.example").done().await.failed(2);
+    assert!(wrong.contains("--allow-private") && wrong.contains("neither a host name"), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_spent_quota_is_code_5_and_says_when() {
     let world = World::with(Salesforce::builder(), HubSpot::builder().daily_limit(0)).await;
     let error = world.hubspot("read --stream contacts").done().await.failed(5);

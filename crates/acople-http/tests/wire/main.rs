@@ -21,7 +21,7 @@ use acople_http::{Client, ClientBuilder, ReqwestTransport, RetryPolicy, Transpor
 const SOON: Duration = Duration::from_secs(20);
 
 fn transport() -> Arc<ReqwestTransport> {
-    Arc::new(ReqwestTransport::new(&TransportConfig::default()).unwrap())
+    Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap())
 }
 
 fn builder(base: &str, retry: RetryPolicy) -> ClientBuilder {

@@ -24,7 +24,7 @@ use serde_json::json;
 
 /// What a host lends, without limits of its own: the sandbox has none unless told so.
 fn resources() -> Resources {
-    let transport = Arc::new(ReqwestTransport::new(&TransportConfig::default()).unwrap());
+    let transport = Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
     Resources::new(transport).with_limiter(Arc::new(LocalLimiter::new(Limits::new())))
 }
 

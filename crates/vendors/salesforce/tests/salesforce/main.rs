@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 /// Resources on real sockets.
 fn wire() -> Resources {
-    Resources::new(Arc::new(ReqwestTransport::new(&TransportConfig::default()).unwrap()))
+    Resources::new(Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap()))
 }
 
 /// A config that logs in at the sandbox with its refresh token.
