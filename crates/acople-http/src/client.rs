@@ -9,7 +9,9 @@ use http::HeaderMap;
 use url::Url;
 
 use crate::retry::RetryBudget;
-use crate::{BodyLimits, Breaker, Classifier, Limits, LocalLimiter, RetryPolicy, StatusClassifier, base_url};
+use crate::{
+    BodyLimits, Breakers, Classifier, Limits, LocalLimiter, RetryPolicy, StatusClassifier, base_url,
+};
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +58,7 @@ pub(crate) struct Inner {
     pub(crate) classifier: Arc<dyn Classifier>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
-    pub(crate) breaker: Breaker,
+    pub(crate) breakers: Breakers,
     pub(crate) timeouts: Timeouts,
     pub(crate) body: BodyLimits,
     pub(crate) headers: HeaderMap,
@@ -78,7 +80,7 @@ impl Client {
             limits: Limits::new(),
             classifier: Arc::new(StatusClassifier),
             retry: RetryPolicy::default(),
-            breaker: Breaker::default(),
+            breakers: Breakers::default(),
             timeouts: Timeouts::default(),
             body: BodyLimits::default(),
             headers: HeaderMap::new(),
@@ -103,9 +105,9 @@ impl Client {
         &self.0.clock
     }
 
-    /// The breaker, for health reports.
-    pub fn breaker(&self) -> &Breaker {
-        &self.0.breaker
+    /// The breakers, for health reports.
+    pub fn breakers(&self) -> &Breakers {
+        &self.0.breakers
     }
 }
 
@@ -127,7 +129,7 @@ pub struct ClientBuilder {
     limits: Limits,
     classifier: Arc<dyn Classifier>,
     retry: RetryPolicy,
-    breaker: Breaker,
+    breakers: Breakers,
     timeouts: Timeouts,
     body: BodyLimits,
     headers: HeaderMap,
@@ -166,9 +168,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Shares a breaker.
-    pub fn breaker(mut self, breaker: Breaker) -> Self {
-        self.breaker = breaker;
+    /// Shares breakers.
+    pub fn breakers(mut self, breakers: Breakers) -> Self {
+        self.breakers = breakers;
         self
     }
 
@@ -209,8 +211,8 @@ impl ClientBuilder {
             limits: self.limits,
             classifier: self.classifier,
             retry: self.retry,
-            budget: RetryBudget::new(),
-            breaker: self.breaker,
+            budget: RetryBudget::new(self.retry.quota),
+            breakers: self.breakers,
             timeouts: self.timeouts,
             body: self.body,
             headers: self.headers,

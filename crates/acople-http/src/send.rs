@@ -190,7 +190,7 @@ impl Inner {
         let mut last: Option<Error> = None;
         loop {
             attempt += 1;
-            let ticket = match self.breaker.enter() {
+            let ticket = match self.breakers.enter(call.class) {
                 Ok(ticket) => ticket,
                 // What opened it says more than that it is open.
                 Err(open) => return Err(last.unwrap_or(open)),
