@@ -192,8 +192,11 @@ impl Inner {
             attempt += 1;
             let ticket = match self.breakers.enter(call.class) {
                 Ok(ticket) => ticket,
-                // What opened it says more than that it is open.
-                Err(open) => return Err(last.unwrap_or(open)),
+                // What opened it says more than that it is open, but not when it lets somebody through again.
+                Err(open) => {
+                    let Some(last) = last else { return Err(open) };
+                    return Err(last.with_retry_after(open.retry_after().unwrap_or_default()));
+                }
             };
             stage.set(Stage::WAITING);
             let permit = self.limiter.acquire(&limited, &claims).await?;

@@ -10,8 +10,8 @@ use serde::Deserialize;
 /// use std::time::Duration;
 /// use acople_http::BreakerConfig;
 ///
-/// let config: BreakerConfig = serde_json::from_str(r#"{"open_for": 26, "consecutive": 3}"#).unwrap();
-/// let same = BreakerConfig::default().with_open_for(Duration::from_secs(26)).with_consecutive(3);
+/// let config: BreakerConfig = serde_json::from_str(r#"{"open_for": 27, "consecutive": 3}"#).unwrap();
+/// let same = BreakerConfig::default().with_open_for(Duration::from_secs(27)).with_consecutive(3);
 /// assert_eq!(config, same);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]

@@ -186,6 +186,8 @@ async fn a_breaker_that_opens_between_two_attempts_does_not_hide_why() {
     let client = builder(&transport).breakers(Breakers::new(config(10, 1, 1))).build();
     let error = client.send(&Context::new(), &CALL()).await.unwrap_err();
     assert_eq!((error.status(), error.attempts(), transport.sent().len()), (Some(502), 1, 1));
+    let wait = error.retry_after().unwrap();
+    assert!(wait > Duration::from_secs(59) && wait <= Duration::from_secs(60), "{wait:?}");
 }
 
 #[tokio::test(start_paused = true)]
