@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use acople_core::{Context, Error, ErrorKind, Resources, Result, Secret};
-use acople_http::{Answer, BodyLimits, Breaker, Call, Classifier, Client, Repeat, Settings, status_error};
+use acople_http::{Answer, BodyLimits, Call, Classifier, Client, Repeat, Settings, status_error};
 use http::header::AUTHORIZATION;
 use url::Url;
 
@@ -66,7 +66,7 @@ impl TokenEndpoint {
         // The host's time limits and retries hold here too. Answers are small whatever it allows others, and
         // the token endpoint being down says nothing about the vendor's API.
         let settings = resources.extensions.get::<Settings>().cloned().unwrap_or_default();
-        let settings = settings.with_body_limits(limits).with_breaker(Breaker::default());
+        let settings = settings.with_body_limits(limits).without_shared_breakers();
         // No provider of credentials here: they are in the form, and a refusal is not renewed.
         let client = Client::with_resources(&origin, resources)?
             .connector("oauth2")

@@ -1,180 +1,246 @@
-//! The circuit breaker: a vendor that is down is not asked again and again.
+//! Circuit breakers: a vendor that is down is not asked again and again.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+mod config;
+mod gate;
+mod shared;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use acople_core::{Error, ErrorKind, Result};
+use acople_core::{BreakerState, Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-/// When a breaker opens and how it closes again.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct BreakerConfig {
-    /// How many of the last calls are looked at.
-    pub window: usize,
-    /// Fewer calls than this never open it.
-    pub minimum: usize,
-    /// The share of failed calls (0 to 1) that opens it.
-    pub threshold: f64,
-    /// How long it stays open.
-    pub open_for: Duration,
-    /// How many calls may try while it is half open.
-    pub probes: usize,
-}
+pub use self::config::BreakerConfig;
+use self::gate::{Entry, Gate, Pass};
+pub use self::shared::SharedBreakers;
 
-impl Default for BreakerConfig {
-    fn default() -> Self {
-        Self { window: 100, minimum: 20, threshold: 0.5, open_for: Duration::from_secs(60), probes: 10 }
-    }
-}
+/// What a caller waits who finds all probes on their way: their answers decide.
+const PROBING: Duration = Duration::from_secs(1);
 
-/// What a breaker lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
-    /// Everything.
-    Closed,
-    /// Nothing.
-    Open,
-    /// A few probes.
-    HalfOpen,
-}
-
-/// Opens after too many failures, lets probes through after a while, closes when one succeeds.
+/// The circuit breakers of one vendor host: one for each class of calls ([`Call::class`](crate::Call::class)),
+/// so that a search that fails does not keep records from being written.
 ///
-/// Only faults of the vendor count (transient faults and time-outs): throttling, refusals and
-/// cancelled calls say nothing about its health. Share one among the connections to one host.
-#[derive(Clone, Debug)]
-pub struct Breaker(Arc<Inner>);
+/// A breaker opens after too many failures, lets a few probes through after a while, and closes when one of them
+/// succeeds. Only faults of the vendor count (transient faults and time-outs); a throttle or a refusal is an
+/// answer of a vendor that lives, and a call that is given up says nothing.
+///
+/// Cheap to clone, and clones are one: share it among the connections of one group of tenants to one host, and
+/// no further. Entering and telling a closed breaker each take one short lock and allocate nothing.
+///
+/// ```
+/// use acople_core::{BreakerState, ErrorKind};
+/// use acople_http::{BreakerConfig, Breakers};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> acople_core::Result<()> {
+/// let breakers = Breakers::new(BreakerConfig::default().with_minimum(2));
+/// for _ in 0..2 {
+///     breakers.enter("search")?.tell(true); // the call failed
+/// }
+/// let error = breakers.enter("search").unwrap_err();
+/// assert_eq!((error.kind(), error.code()), (ErrorKind::Transient, Some("breaker_open")));
+/// assert!(error.retry_after().is_some());
+/// assert_eq!(breakers.state("default"), BreakerState::Closed); // other classes go on
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Breakers(Arc<Shared>);
 
-#[derive(Debug)]
-struct Inner {
+struct Shared {
     config: BreakerConfig,
-    state: Mutex<State>,
+    classes: Link,
+    hooks: Mutex<Vec<Weak<Hook>>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// The last calls, `true` for a failure.
-    calls: VecDeque<bool>,
-    failures: usize,
-    opened_at: Option<Instant>,
-    probes: usize,
-    /// Counts openings and closings: a ticket from before the last one is old news.
-    era: u64,
+/// The classes in the order in which they came, never taken away: found without a lock. Names are texts of
+/// the connectors' code, a handful.
+type Link = OnceLock<Box<Class>>;
+
+struct Class {
+    name: &'static str,
+    gate: Mutex<Gate>,
+    next: Link,
 }
 
-impl Breaker {
-    /// A closed breaker.
+type Hook = dyn Fn(&'static str, BreakerState) + Send + Sync;
+
+impl Breakers {
+    /// Closed breakers, all with one config.
     pub fn new(config: BreakerConfig) -> Self {
-        Self(Arc::new(Inner { config, state: Mutex::default() }))
+        Self(Arc::new(Shared { config, classes: Link::new(), hooks: Mutex::default() }))
     }
 
-    /// What it lets through now.
-    pub fn state(&self) -> BreakerState {
-        let state = self.0.lock();
-        match state.opened_at {
-            None => BreakerState::Closed,
-            Some(at) if at.elapsed() < self.0.config.open_for => BreakerState::Open,
-            Some(_) => BreakerState::HalfOpen,
+    /// Gives one class a config of its own. What its breaker has counted so far stays.
+    pub fn with_class(self, class: &'static str, config: BreakerConfig) -> Self {
+        self.0.class(class).gate().config = config;
+        self
+    }
+
+    /// Asks to make one attempt. The ticket must be told how it went; dropped untold, it counts for nothing
+    /// and its probe is free again.
+    ///
+    /// # Errors
+    /// `Transient` with the code `breaker_open` and the time until the breaker is half open.
+    pub fn enter(&self, class: &'static str) -> Result<Ticket<'_>> {
+        let class = self.0.class(class);
+        let (entry, change) = class.gate().enter(Instant::now());
+        self.0.changed(class, change);
+        match entry {
+            Entry::Passed(pass) => Ok(Ticket { shared: &self.0, class, pass: Some(pass) }),
+            Entry::Refused { wait } => {
+                let message = format!("circuit breaker {} is open: the vendor is failing", class.name);
+                Err(Error::new(ErrorKind::Transient, message)
+                    .with_code("breaker_open")
+                    .with_retry_after(wait.unwrap_or(PROBING)))
+            }
         }
     }
 
-    /// Asks to make one attempt. The ticket must be told how it went; dropped untold, it counts for
-    /// nothing and its probe is free again.
-    pub(crate) fn enter(&self) -> Result<Ticket> {
-        let mut state = self.0.lock();
-        let probe = match state.opened_at {
-            None => false,
-            Some(at) => {
-                let open_for = self.0.config.open_for;
-                let elapsed = at.elapsed();
-                if elapsed < open_for || state.probes >= self.0.config.probes.max(1) {
-                    return Err(Error::new(
-                        ErrorKind::Transient,
-                        "the vendor is failing: circuit breaker is open",
-                    )
-                    .with_code("breaker_open")
-                    .with_retry_after(open_for.saturating_sub(elapsed)));
-                }
-                state.probes += 1;
-                true
-            }
-        };
-        Ok(Ticket { breaker: self.clone(), probe, era: state.era, told: false })
+    /// What the breaker of a class lets through now; one that nobody has entered is closed.
+    pub fn state(&self, class: &str) -> BreakerState {
+        let found = self.0.all().find(|known| known.name == class);
+        found.map_or(BreakerState::Closed, |class| class.gate().state(Instant::now()))
+    }
+
+    /// The classes seen so far, and what their breakers let through now.
+    pub fn states(&self) -> Vec<(&'static str, BreakerState)> {
+        let now = Instant::now();
+        self.0.all().map(|class| (class.name, class.gate().state(now))).collect()
+    }
+
+    /// Holds the breaker of a class in a state, whatever happens: open for a vendor's maintenance, closed to
+    /// overrule it, half open for a few calls at once. `None` lets go: it begins anew, closed and with nothing
+    /// counted. A breaker that only measures refuses nothing when it is held open, either.
+    pub fn force(&self, class: &'static str, state: Option<BreakerState>) {
+        let class = self.0.class(class);
+        let change = class.gate().force(Instant::now(), state);
+        self.0.changed(class, change);
+    }
+
+    /// Whether others hold it, too.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    /// Calls `hook` with class and new state at each change, until what this returns is dropped.
+    ///
+    /// That the time of an open breaker is up shows when the next call comes, and is told then. The hook runs
+    /// on the request path, outside of all locks: it neither blocks nor panics. Of two changes at the same
+    /// moment the later may be told first; [`state`](Self::state) has the last word.
+    pub fn on_change(
+        &self,
+        hook: impl Fn(&'static str, BreakerState) + Send + Sync + 'static,
+    ) -> BreakerWatch {
+        let hook: Arc<Hook> = Arc::new(hook);
+        let mut hooks = self.0.hooks();
+        hooks.retain(|hook| hook.strong_count() > 0);
+        hooks.push(Arc::downgrade(&hook));
+        BreakerWatch { _hook: hook }
     }
 }
 
-impl Default for Breaker {
+impl Default for Breakers {
     fn default() -> Self {
         Self::new(BreakerConfig::default())
     }
 }
 
-impl Inner {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // The state is whole between statements: a panic elsewhere cannot leave it half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl fmt::Debug for Breakers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.states()).finish()
     }
 }
 
-impl State {
-    fn open(&mut self) {
-        *self = Self { opened_at: Some(Instant::now()), era: self.era + 1, ..Self::default() };
-    }
-
-    fn close(&mut self) {
-        *self = Self { era: self.era + 1, ..Self::default() };
-    }
+/// Keeps a hook of [`Breakers::on_change`] alive.
+#[must_use = "the hook is called only until this is dropped"]
+pub struct BreakerWatch {
+    _hook: Arc<Hook>,
 }
 
-/// One attempt that the breaker let through.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    breaker: Breaker,
-    probe: bool,
-    era: u64,
-    told: bool,
-}
-
-impl Ticket {
-    /// Says how the attempt went.
-    pub(crate) fn tell(mut self, failed: bool) {
-        self.told = true;
-        let inner = &self.breaker.0;
-        let mut state = inner.lock();
-        if state.era != self.era {
-            return;
-        }
-        if self.probe {
-            if failed {
-                state.open();
-            } else {
-                state.close();
-            }
-            return;
-        }
-        state.calls.push_back(failed);
-        state.failures += usize::from(failed);
-        if state.calls.len() > inner.config.window && state.calls.pop_front() == Some(true) {
-            state.failures -= 1;
-        }
-        #[allow(clippy::cast_precision_loss)] // windows are small
-        let share = state.failures as f64 / state.calls.len().max(1) as f64;
-        if failed && state.calls.len() >= inner.config.minimum && share >= inner.config.threshold {
-            tracing::warn!(failures = state.failures, calls = state.calls.len(), "circuit breaker opens");
-            state.open();
-        }
+impl fmt::Debug for BreakerWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BreakerWatch")
     }
 }
 
-impl Drop for Ticket {
+/// One attempt that a breaker let through.
+#[must_use = "a ticket that is dropped untold counts for nothing"]
+pub struct Ticket<'a> {
+    shared: &'a Shared,
+    class: &'a Class,
+    /// `None` once it is told.
+    pass: Option<Pass>,
+}
+
+impl Ticket<'_> {
+    /// Whether the breaker is as it was when the ticket was given: after a long wait it may have opened.
+    pub fn stands(&self) -> bool {
+        self.pass.as_ref().is_some_and(|pass| self.class.gate().knows(*pass))
+    }
+
+    /// Says how the attempt went. `failed` says that the vendor is not well: a transient fault or a time-out,
+    /// and neither a throttle nor a refusal.
+    pub fn tell(mut self, failed: bool) {
+        let Some(pass) = self.pass.take() else { return };
+        let change = self.class.gate().tell(Instant::now(), pass, failed);
+        self.shared.changed(self.class, change);
+    }
+}
+
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        if self.probe && !self.told {
-            let mut state = self.breaker.0.lock();
-            if state.era == self.era {
-                state.probes = state.probes.saturating_sub(1);
-            }
+        if let Some(pass) = self.pass.take() {
+            self.class.gate().untold(pass);
         }
+    }
+}
+
+impl fmt::Debug for Ticket<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ticket").field(&self.class.name).finish()
+    }
+}
+
+impl Shared {
+    fn class(&self, name: &'static str) -> &Class {
+        let mut link = &self.classes;
+        loop {
+            let class = link.get_or_init(|| {
+                Box::new(Class { name, gate: Mutex::new(Gate::new(self.config)), next: Link::new() })
+            });
+            if class.name == name {
+                return class;
+            }
+            link = &class.next;
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Class> {
+        std::iter::successors(self.classes.get(), |class| class.next.get()).map(|class| &**class)
+    }
+
+    fn hooks(&self) -> MutexGuard<'_, Vec<Weak<Hook>>> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self, class: &Class, change: Option<BreakerState>) {
+        let Some(state) = change else { return };
+        if state == BreakerState::Open {
+            tracing::warn!(class = class.name, "circuit breaker opens");
+        } else {
+            tracing::info!(class = class.name, ?state, "circuit breaker changes");
+        }
+        // Taken out of the lock before they are called: a hook may ask for more.
+        let hooks: Vec<Arc<Hook>> = self.hooks().iter().filter_map(Weak::upgrade).collect();
+        for hook in hooks {
+            hook(class.name, state);
+        }
+    }
+}
+
+impl Class {
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        // The gate is whole between statements: a panic elsewhere cannot leave it half changed.
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acople_core::{
-    AuthProvider, Clock, Context, Monitor, RateLimiter, Recorder, Resources, Result, SystemClock, Transport,
-    Watched,
+    AuthProvider, Clock, Context, Monitor, RateLimiter, Recorder, Resources, Result, Signal, SystemClock,
+    Transport, Watched,
 };
 use http::HeaderMap;
 use url::Url;
 
 use crate::retry::RetryBudget;
 use crate::{
-    BodyLimits, Breaker, Classifier, Limits, LocalLimiter, RetryPolicy, Settings, StatusClassifier, base_url,
+    BodyLimits, BreakerWatch, Breakers, Classifier, Limits, LocalLimiter, RetryPolicy, Settings,
+    StatusClassifier, base_url,
 };
 
 /// What a client is called whose connector did not say.
@@ -64,7 +65,9 @@ pub(crate) struct Inner {
     pub(crate) classifier: Arc<dyn Classifier>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
-    pub(crate) breaker: Breaker,
+    pub(crate) breakers: Breakers,
+    /// Keeps the recorder told of the breakers' changes.
+    _told: Option<BreakerWatch>,
     pub(crate) timeouts: Timeouts,
     pub(crate) body: BodyLimits,
     pub(crate) headers: HeaderMap,
@@ -88,7 +91,7 @@ impl Client {
             limits: Limits::new(),
             classifier: Arc::new(StatusClassifier),
             retry: RetryPolicy::default(),
-            breaker: Breaker::default(),
+            breakers: Breakers::default(),
             timeouts: Timeouts::default(),
             body: BodyLimits::default(),
             headers: HeaderMap::new(),
@@ -127,9 +130,9 @@ impl Client {
         &self.0.clock
     }
 
-    /// The breaker, for health reports.
-    pub fn breaker(&self) -> &Breaker {
-        &self.0.breaker
+    /// The breakers, for health reports.
+    pub fn breakers(&self) -> &Breakers {
+        &self.0.breakers
     }
 }
 
@@ -151,7 +154,7 @@ pub struct ClientBuilder {
     limits: Limits,
     classifier: Arc<dyn Classifier>,
     retry: RetryPolicy,
-    breaker: Breaker,
+    breakers: Breakers,
     timeouts: Timeouts,
     body: BodyLimits,
     headers: HeaderMap,
@@ -211,9 +214,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Shares a breaker.
-    pub fn breaker(mut self, breaker: Breaker) -> Self {
-        self.breaker = breaker;
+    /// Shares breakers.
+    pub fn breakers(mut self, breakers: Breakers) -> Self {
+        self.breakers = breakers;
         self
     }
 
@@ -249,6 +252,14 @@ impl ClientBuilder {
         let mut watched = self.watched;
         watched.host = self.base.host_str().map(str::to_owned).unwrap_or_default();
         let recorder = self.monitor.map(|monitor| monitor.watch(&watched));
+        let retry = self.settings.retry.unwrap_or(self.retry);
+        let breakers = match &self.settings.breakers {
+            Some(shared) => shared.of(&watched.host),
+            None => self.breakers,
+        };
+        let told = recorder.clone().map(|recorder| {
+            breakers.on_change(move |class, state| recorder.record(&Signal::Breaker { class, state }))
+        });
         Client(Arc::new(Inner {
             base: self.base,
             transport: self.transport,
@@ -256,9 +267,10 @@ impl ClientBuilder {
             limiter,
             limits: self.limits,
             classifier: self.classifier,
-            retry: self.settings.retry.unwrap_or(self.retry),
-            budget: RetryBudget::new(),
-            breaker: self.settings.breaker.unwrap_or(self.breaker),
+            retry,
+            budget: RetryBudget::new(retry.quota),
+            _told: told,
+            breakers,
             timeouts: self.settings.timeouts.unwrap_or(self.timeouts),
             body: self.settings.body.unwrap_or(self.body),
             headers: self.headers,

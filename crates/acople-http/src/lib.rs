@@ -28,6 +28,7 @@ mod reqwest_transport;
 mod retry;
 mod retry_after;
 mod rounds;
+mod seconds;
 mod send;
 mod settings;
 mod special_use;
@@ -39,7 +40,7 @@ mod write;
 pub use address::{base_url, secure_base, secure_url};
 pub use answer::{Answer, Download};
 pub use body::BodyLimits;
-pub use breaker::{Breaker, BreakerConfig, BreakerState};
+pub use breaker::{BreakerConfig, BreakerWatch, Breakers, SharedBreakers, Ticket};
 pub use call::{Call, Repeat};
 pub use changes::{Changes, Moment};
 pub use classify::{Classifier, StatusClassifier, status_error};
@@ -61,7 +62,7 @@ pub use reading::{Carried, Left, Portion, events, place_of};
 pub use reqwest_transport::{
     ClientIdentity, Pem, Proxy, ReqwestTransport, Resolver, Roots, SystemResolver, TlsConfig, TransportConfig,
 };
-pub use retry::RetryPolicy;
+pub use retry::{Backoff, RetryPolicy, RetryQuota};
 pub use retry_after::retry_after;
 pub use rounds::write_keyed;
 pub use settings::Settings;

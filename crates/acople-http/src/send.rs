@@ -138,14 +138,21 @@ impl Inner {
         loop {
             attempt += 1;
             let mut request = self.request(cx, call).await?;
-            let ticket = match self.breaker.enter() {
+            let mut ticket = match self.breakers.enter(call.class) {
                 Ok(ticket) => ticket,
-                // What opened it says more than that it is open.
-                Err(open) => return Err(last.unwrap_or(open)),
+                // What opened it says more than that it is open, but not when it lets somebody through again.
+                Err(open) => {
+                    let Some(last) = last else { return Err(open) };
+                    return Err(last.with_retry_after(open.retry_after().unwrap_or_default()));
+                }
             };
             stage.set(Stage::WAITING);
             let permit = self.permit(&limited, &claims).await?;
             stage.set(Stage::IDLE);
+            if !ticket.stands() {
+                // The breaker changed while this call waited for its turn.
+                ticket = self.breakers.enter(call.class)?;
+            }
             let stamp = match &self.auth {
                 Some(auth) => auth.authorize(cx, &mut request).await?,
                 None => AuthStamp::default(),

@@ -1,6 +1,6 @@
 //! What a host sets for the request path of all its connectors.
 
-use crate::{BodyLimits, Breaker, RetryPolicy, Timeouts};
+use crate::{BodyLimits, RetryPolicy, SharedBreakers, Timeouts};
 
 /// Settings of the host, which win over those of a connector. It travels to connectors in
 /// [`Resources::with_extension`](acople_core::Resources::with_extension).
@@ -22,7 +22,7 @@ pub struct Settings {
     pub(crate) timeouts: Option<Timeouts>,
     pub(crate) body: Option<BodyLimits>,
     pub(crate) retry: Option<RetryPolicy>,
-    pub(crate) breaker: Option<Breaker>,
+    pub(crate) breakers: Option<SharedBreakers>,
 }
 
 impl Settings {
@@ -44,10 +44,16 @@ impl Settings {
         self
     }
 
-    /// Shares a breaker among the connections of one group of tenants to one vendor host: whoever finds the
-    /// vendor down spares the others the finding out.
-    pub fn with_breaker(mut self, breaker: Breaker) -> Self {
-        self.breaker = Some(breaker);
+    /// Shares breakers among the connections of one group of tenants: whoever finds a vendor's host down spares
+    /// the others the finding out.
+    pub fn with_breakers(mut self, breakers: SharedBreakers) -> Self {
+        self.breakers = Some(breakers);
+        self
+    }
+
+    /// Lets each connection find out for itself.
+    pub fn without_shared_breakers(mut self) -> Self {
+        self.breakers = None;
         self
     }
 }

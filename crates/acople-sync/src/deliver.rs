@@ -14,12 +14,13 @@ use tokio::time::Instant;
 
 use crate::commit::{Receipt, Settlement};
 use crate::job::Plan;
+use crate::pause::is_open_breaker;
 use crate::{Observer, Progress};
 
 /// The longest wait between two tries of the same records.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
-/// A longer wait is not slept: the run stops, and its error says when to come back.
+/// A longer wait is not slept: the run pauses, and its report says when to come back.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Delivers the batches of one run.
@@ -158,6 +159,8 @@ impl Delivery<'_> {
             // this one. Otherwise it may be that the destination is down.
             let last = outcomes.iter().rposition(|outcome| !is_of_the_moment(outcome));
             let others_done = open.len() < run.len();
+            let half_done =
+                !mode.is_repeatable() && (others_done || outcomes.iter().any(Outcome::is_accepted));
             let mut again = Vec::new();
             let mut reason: Option<Error> = None;
             for (nth, (at, outcome)) in open.into_iter().zip(outcomes).enumerate() {
@@ -165,7 +168,7 @@ impl Delivery<'_> {
                 let fate = if outcome.is_accepted() {
                     Fate::Written(outcome)
                 } else {
-                    match verdict(outcome, mode, attempt < self.plan.attempts, about_it) {
+                    match verdict(outcome, mode, attempt < self.plan.attempts, about_it, half_done) {
                         Verdict::Again(error) => {
                             again.push(at);
                             let longer = |r: &Error| error.retry_after() > r.retry_after();
@@ -344,8 +347,15 @@ enum Verdict {
     Stop(Error),
 }
 
-/// What to do about a record that was not accepted. `about_it`: other records fared better.
-fn verdict(outcome: Outcome, mode: WriteMode, more_attempts: bool, about_it: bool) -> Verdict {
+/// What to do about a record that was not accepted. `about_it`: other records fared better; `half_done`: some
+/// are written in a mode that must not write them twice.
+fn verdict(
+    outcome: Outcome,
+    mode: WriteMode,
+    more_attempts: bool,
+    about_it: bool,
+    half_done: bool,
+) -> Verdict {
     let momentary = is_of_the_moment(&outcome);
     let error = match outcome {
         // Repeating an insert could double the record; set aside, somebody can look it up.
@@ -358,6 +368,8 @@ fn verdict(outcome: Outcome, mode: WriteMode, more_attempts: bool, about_it: boo
         _ => return Verdict::Stop(Error::new(ErrorKind::Internal, "an outcome that is not known")),
     };
     match error.kind() {
+        // Waiting is for whoever runs the job, unless that would write what is written already once more.
+        _ if is_open_breaker(&error) && !half_done => Verdict::Stop(error),
         _ if momentary && more_attempts => Verdict::Again(error),
         _ if momentary && about_it => Verdict::Aside(error),
         ErrorKind::Invalid

@@ -3,6 +3,7 @@
 mod commit;
 mod deliver;
 mod job;
+mod pause;
 mod progress;
 mod replay;
 mod report;
@@ -11,6 +12,7 @@ mod state;
 
 pub use commit::{Checkpoints, Receipt, Settlement};
 pub use job::{Job, JobBuilder};
+pub use pause::PauseCause;
 pub use progress::{Observer, Progress, Totals};
 pub use replay::Replayed;
 pub use report::{End, Report};

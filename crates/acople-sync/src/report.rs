@@ -1,11 +1,11 @@
 //! What a run did.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acople_core::{Error, ReadMode, Result};
 use serde::Serialize;
 
-use crate::Totals;
+use crate::{PauseCause, Totals};
 
 /// How a run ended.
 #[derive(Debug, Serialize)]
@@ -16,8 +16,20 @@ pub enum End {
     Complete,
     /// The caller asked to stop; the next run goes on from the last checkpoint.
     Cancelled,
-    /// An error that concerns more than single records. The next run goes on from the last checkpoint;
-    /// the error says what to do before, and how long to wait.
+    /// It cannot go on for now, through no fault of the job: a side is down, a limit or quota is used up, or
+    /// the account has to be connected again. What is settled is committed as far as the source's checkpoints
+    /// allow, and the next run goes on from there.
+    Paused {
+        /// What it waits for.
+        cause: PauseCause,
+        /// When to go on; `None` when that depends on somebody. Serialised as seconds since 1970.
+        #[serde(serialize_with = "unix_seconds", skip_serializing_if = "Option::is_none")]
+        until: Option<SystemTime>,
+        /// What happened. Of a spent quota it names the bucket, or says it in the vendor's words.
+        error: Error,
+    },
+    /// An error that concerns more than single records and does not mend itself. The next run goes on from the
+    /// last checkpoint; the error says what to do before.
     Stopped {
         /// What happened.
         error: Error,
@@ -64,21 +76,35 @@ impl Report {
         matches!(self.end, End::Complete) && self.totals.refused <= self.tolerated
     }
 
-    /// The error that stopped the run, if one did.
+    /// The error that stopped or paused the run, if one did.
     pub fn error(&self) -> Option<&Error> {
         match &self.end {
-            End::Stopped { error } => Some(error),
+            End::Stopped { error } | End::Paused { error, .. } => Some(error),
             _ => None,
         }
     }
 
-    /// The report, or the error that stopped the run.
+    /// When a paused run should be gone on with; `None` for one that is not paused, and for one that waits for
+    /// somebody rather than for a time.
+    pub fn resume_at(&self) -> Option<SystemTime> {
+        match self.end {
+            End::Paused { until, .. } => until,
+            _ => None,
+        }
+    }
+
+    /// The report, or the error that stopped or paused the run.
     pub fn into_result(self) -> Result<Self> {
         match self.end {
-            End::Stopped { error } => Err(error),
+            End::Stopped { error } | End::Paused { error, .. } => Err(error),
             _ => Ok(self),
         }
     }
+}
+
+#[allow(clippy::ref_option)] // serde gives it so
+fn unix_seconds<S: serde::Serializer>(at: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs()).serialize(serializer)
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

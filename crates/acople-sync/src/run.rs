@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::commit::{Checkpoints, Receipt, Settlement};
 use crate::deliver::{Delivery, identity};
 use crate::job::{Job, Plan};
+use crate::pause::end_of;
 use crate::state::State;
 use crate::{End, Observer, Progress, Report, Totals};
 
@@ -27,7 +28,7 @@ const EVENTS_AHEAD: usize = 16;
 const WARNINGS: usize = 100;
 
 impl Job {
-    /// Runs once: until everything is dealt with, an error stops it, or the context is cancelled.
+    /// Runs once: until everything is dealt with, an error pauses or stops it, or the context is cancelled.
     ///
     /// A run that an earlier process left unfinished is gone on with. Records that are refused go to
     /// quarantine and never stop the run. Nothing is checkpointed before it is stored, so the next run
@@ -36,7 +37,7 @@ impl Job {
     ///
     /// # Errors
     /// Only when the run could not begin: an unknown stream, a mode that a side does not have, a state
-    /// that cannot be read. Once begun, what stopped it is in the report's [`End`].
+    /// that cannot be read. What paused it, or stopped it once begun, is in the report's [`End`].
     pub async fn run(&self, cx: &Context, observer: &dyn Observer) -> Result<Report> {
         let meter = Arc::new(Meter::default());
         let cancel = cx.cancel().cloned().unwrap_or_default();
@@ -44,16 +45,25 @@ impl Job {
         let cx = cx.clone().with_meter(meter.clone()).with_cancel(CancelToken::new());
         let started = Instant::now();
         let mut begun = contained(Begun::begin(&self.0, &cx)).await?;
-        observer.on(&Progress::Started { run: begun.run.clone(), resumed: begun.resumed });
         let mut warnings = Vec::new();
-        let work = begun.work(&self.0, &cx, &cancel, observer, &mut warnings);
-        let end = match contained(work).await {
-            Ok(end) => end,
-            Err(error) if error.kind() == ErrorKind::Cancelled && cancel.is_cancelled() => {
-                warnings.push(error.message().to_owned());
-                End::Cancelled
+        let end = match contained(self.0.streams(&cx)).await {
+            Ok(streams) => {
+                observer.on(&Progress::Started { run: begun.run.clone(), resumed: begun.resumed });
+                let work = begun.work(&self.0, streams, &cx, &cancel, observer, &mut warnings);
+                match contained(work).await {
+                    Ok(end) => end,
+                    Err(error) if error.kind() == ErrorKind::Cancelled && cancel.is_cancelled() => {
+                        warnings.push(error.message().to_owned());
+                        End::Cancelled
+                    }
+                    Err(error) => end_of(error, self.0.clock.now()),
+                }
             }
-            Err(error) => End::Stopped { error },
+            // A side that is down before the run begins will be back as well as one that goes down later.
+            Err(error) => match end_of(error, self.0.clock.now()) {
+                End::Stopped { error } => return Err(error),
+                end => end,
+            },
         };
         let usage = meter.usage();
         Ok(Report {
@@ -131,14 +141,11 @@ struct Begun {
     resumed: bool,
     checkpoints: Checkpoints,
     key: StateKey,
-    from: Stream,
-    to: Stream,
     cursor: Option<Cursor>,
 }
 
 impl Begun {
     async fn begin(plan: &Plan, cx: &Context) -> Result<Self> {
-        let (from, to) = plan.streams(cx).await?;
         let key = plan.state_key(cx);
         let saved = plan.checkpoints.load(&key).await?;
         let (old, generation) = match saved {
@@ -151,12 +158,13 @@ impl Begun {
         };
         let (run, cursor) = (state.run.clone(), state.cursor.clone());
         let checkpoints = Checkpoints::new(plan.checkpoints.clone(), key.clone(), generation, state);
-        Ok(Self { run, resumed, checkpoints, key, from, to, cursor })
+        Ok(Self { run, resumed, checkpoints, key, cursor })
     }
 
     async fn work(
         &mut self,
         plan: &Plan,
+        (from, to): (Stream, Stream),
         cx: &Context,
         cancel: &CancelToken,
         observer: &dyn Observer,
@@ -166,7 +174,7 @@ impl Begun {
         // ahead would lie there unpolled, and its deadline would pass.
         let mut request =
             ReadRequest::new(&plan.source_stream, plan.mode).with_cursor(self.cursor.take()).with_prefetch(0);
-        if let Some(fields) = plan.wanted(&self.from) {
+        if let Some(fields) = plan.wanted(&from) {
             request = request.with_fields(fields);
         }
         let delivery = Delivery {
@@ -174,8 +182,8 @@ impl Begun {
             cx,
             key: &self.key,
             observer,
-            deletes: self.to.can_write(WriteMode::Delete),
-            identity: identity(&self.from.key),
+            deletes: to.can_write(WriteMode::Delete),
+            identity: identity(&from.key),
         };
         let mut quarantined = plan.quarantine.count(Some(&plan.name)).await? > 0;
         let mut source = Ahead::new(plan.source.read(cx, request)?);

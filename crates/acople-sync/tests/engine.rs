@@ -317,7 +317,7 @@ async fn a_source_that_breaks_loses_nothing() {
     let (target, store) = (Target::willing(), Arc::new(MemoryStore::new()));
     let report =
         job(&Arc::new(source), &target, &store).build().unwrap().run(&Context::new(), &()).await.unwrap();
-    assert!(matches!(report.end, End::Stopped { .. }));
+    assert!(matches!(report.end, End::Paused { .. }));
     let report = job(&Arc::new(Source::of(50)), &target, &store)
         .build()
         .unwrap()

@@ -45,7 +45,7 @@ async fn run() -> Result<()> {
             say(&Said::Complete { processed: report.totals.processed, peak_kib: peak_kib() });
             Ok(())
         }
-        End::Stopped { error } => Err(error),
+        End::Stopped { error } | End::Paused { error, .. } => Err(error),
         other => Err(Error::new(ErrorKind::Internal, format!("ended as {other:?}"))),
     }
 }

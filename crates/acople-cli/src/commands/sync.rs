@@ -1,7 +1,7 @@
 //! `sync`: runs the syncs of a file, one after the other.
 
 use acople::CancelToken;
-use acople::sync::{End, Progress, Report};
+use acople::sync::{End, PauseCause, Progress, Report};
 use serde_json::json;
 
 use crate::args::Chosen;
@@ -77,7 +77,7 @@ fn judge(report: Report, chosen: &Chosen) -> Exit {
         End::Complete if success => Exit::Success,
         End::Complete => Exit::Refused,
         End::Cancelled => Exit::Interrupted,
-        End::Stopped { error } => Failure::from(error).report(),
+        End::Stopped { error } | End::Paused { error, .. } => Failure::from(error).report(),
         _ => Exit::Internal,
     }
 }
@@ -103,6 +103,10 @@ fn tell(out: &mut Out, report: &Report) -> Result<(), Failure> {
     let end = match &report.end {
         End::Complete => "complete",
         End::Cancelled => "interrupted; the next run goes on",
+        End::Paused { cause: PauseCause::Credentials, .. } => {
+            "paused until the account is connected again; the next run goes on"
+        }
+        End::Paused { .. } => "paused; the next run goes on",
         End::Stopped { .. } => "stopped; the next run goes on",
         _ => "ended",
     };

@@ -219,8 +219,12 @@ async fn a_vendor_that_is_down_is_code_5_and_the_next_run_goes_on() {
         }
     });
     let ran = world.run(["sync", "sync.yaml"]).done().await;
-    assert!(ran.stdout.contains("leads: stopped"), "{}", ran.stdout);
-    assert!(ran.failed(5).contains("hint: try again"));
+    assert!(ran.stdout.contains("leads: paused"), "{}", ran.stdout);
+    let error = ran.failed(5);
+    assert!(error.contains("hint: try again") && error.contains("when: "), "{error}");
+    let report = &lines(&world.run(["sync", "sync.yaml", "--json"]).done().await.stdout)[0];
+    assert_eq!((&report["end"], &report["cause"]), (&"paused".into(), &"outage".into()));
+    assert!(report["until"].as_u64().unwrap() > 1_700_000_000, "{report}");
     world.salesforce.clear_hook();
     let report = world.run(["sync", "sync.yaml"]).done().await.succeeded();
     assert!(report.contains("(resumed)") && report.contains("120 read, 120 synced"), "{report}");

@@ -1,11 +1,11 @@
-//! The breaker against a reference machine.
+//! Breakers in the request path: what counts, what is refused, what is told.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acople_core::{Context, Progress, WireFault};
-use acople_http::{Breaker, BreakerConfig, BreakerState, Call, Client, RetryPolicy};
+use acople_core::{BreakerState, Context, ErrorKind, Progress, WireFault};
+use acople_http::{BreakerConfig, Breakers, Call, Client, RetryPolicy};
 use acople_testkit::{Reply, ScriptedTransport};
 use tokio::time::Instant;
 
@@ -14,9 +14,11 @@ use super::builder;
 const CALL: fn() -> Call = || Call::get("read").path(["x"]);
 
 fn config(window: usize, minimum: usize, probes: usize) -> BreakerConfig {
-    let mut config = BreakerConfig::default();
-    (config.window, config.minimum, config.probes) = (window, minimum, probes);
-    config
+    BreakerConfig::default().with_window(window).with_minimum(minimum).with_probes(probes)
+}
+
+fn state(client: &Client) -> BreakerState {
+    client.breakers().state("default")
 }
 
 /// A client without retries whose next answer the test decides.
@@ -24,7 +26,7 @@ fn scripted(config: BreakerConfig) -> (Client, Arc<Mutex<Reply>>, ScriptedTransp
     let next = Arc::new(Mutex::new(Reply::json(200, "{}")));
     let reply = next.clone();
     let transport = ScriptedTransport::function(move |_, _| reply.lock().unwrap().clone());
-    let client = builder(&transport).breaker(Breaker::new(config)).retry(RetryPolicy::none()).build();
+    let client = builder(&transport).breakers(Breakers::new(config)).retry(RetryPolicy::none()).build();
     (client, next, transport)
 }
 
@@ -79,7 +81,7 @@ async fn rate_13_random_calls_agree_with_the_reference() {
             if random.u32(0..20) == 0 {
                 tokio::time::sleep(Duration::from_secs(random.u64(1..90))).await;
             }
-            assert_eq!(client.breaker().state(), reference.state(), "seed {seed}, step {step}");
+            assert_eq!(state(&client), reference.state(), "seed {seed}, step {step}");
             let (reply, failed) = match random.u32(0..12) {
                 n if n < bad => (Reply::json(503, "{}"), Some(true)),
                 10 => (Reply::fail(Progress::MaybeSent, WireFault::Reset), Some(true)),
@@ -112,7 +114,7 @@ async fn half_open(probes: usize) -> (Client, Arc<Mutex<Reply>>) {
         client.send(&Context::new(), &CALL()).await.unwrap_err();
     }
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(client.breaker().state(), BreakerState::HalfOpen);
+    assert_eq!(state(&client), BreakerState::HalfOpen);
     (client, next)
 }
 
@@ -128,7 +130,7 @@ async fn rate_13_a_probe_that_fails_after_another_has_closed_it_does_not_open_it
     *next.lock().unwrap() = Reply::json(200, "{}");
     client.send(&Context::new(), &CALL()).await.unwrap();
     slow.await.unwrap().unwrap_err();
-    assert_eq!(client.breaker().state(), BreakerState::Closed, "one failure is not many");
+    assert_eq!(state(&client), BreakerState::Closed, "one failure is not many");
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,7 +145,7 @@ async fn rate_13_a_probe_that_succeeds_after_another_has_failed_is_old_news() {
     *next.lock().unwrap() = Reply::json(500, "{}");
     client.send(&Context::new(), &CALL()).await.unwrap_err();
     slow.await.unwrap().unwrap();
-    assert_eq!(client.breaker().state(), BreakerState::Open);
+    assert_eq!(state(&client), BreakerState::Open);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +166,7 @@ async fn rate_13_no_more_probes_than_allowed_and_a_dropped_one_is_free_again() {
     }
     *next.lock().unwrap() = Reply::json(200, "{}");
     client.send(&Context::new(), &CALL()).await.unwrap();
-    assert_eq!(client.breaker().state(), BreakerState::Closed);
+    assert_eq!(state(&client), BreakerState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,13 +177,146 @@ async fn rate_13_a_vendor_that_hangs_opens_it_also_when_deadlines_are_short() {
         let cx = acople_http::Within::within(Context::new(), Duration::from_secs(2));
         client.send(&cx, &CALL()).await.unwrap_err();
     }
-    assert_eq!(client.breaker().state(), BreakerState::Open);
+    assert_eq!(state(&client), BreakerState::Open);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_breaker_that_opens_between_two_attempts_does_not_hide_why() {
     let transport = ScriptedTransport::function(|_, _| Reply::json(502, "{}"));
-    let client = builder(&transport).breaker(Breaker::new(config(10, 1, 1))).build();
+    let client = builder(&transport).breakers(Breakers::new(config(10, 1, 1))).build();
     let error = client.send(&Context::new(), &CALL()).await.unwrap_err();
     assert_eq!((error.status(), error.attempts(), transport.sent().len()), (Some(502), 1, 1));
+    let wait = error.retry_after().unwrap();
+    assert!(wait > Duration::from_secs(59) && wait <= Duration::from_secs(60), "{wait:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_13_each_class_of_endpoints_has_a_breaker_of_its_own() {
+    let transport = ScriptedTransport::function(|sent, _| match sent.path_and_query().as_str() {
+        "/search" => Reply::json(503, "{}"),
+        _ => Reply::json(200, "{}"),
+    });
+    let client = builder(&transport).retry(RetryPolicy::none()).build();
+    let search = Call::get("search").path(["search"]).class("search");
+    for _ in 0..20 {
+        client.send(&Context::new(), &search).await.unwrap_err();
+        client.send(&Context::new(), &CALL()).await.unwrap();
+    }
+    let refused = client.send(&Context::new(), &search).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (ErrorKind::Transient, Some("breaker_open")));
+    assert_eq!(refused.retry_after(), Some(Duration::from_secs(60)));
+    client.send(&Context::new(), &CALL()).await.unwrap();
+    let states = [("search", BreakerState::Open), ("default", BreakerState::Closed)];
+    assert_eq!(client.breakers().states(), states);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_13_connections_that_share_breakers_learn_from_each_other_but_not_of_bad_credentials() {
+    let breakers = Breakers::default();
+    let of = |status: u16| {
+        let transport = ScriptedTransport::function(move |_, _| Reply::json(status, "{}"));
+        let client = builder(&transport).breakers(breakers.clone()).retry(RetryPolicy::none()).build();
+        (client, transport)
+    };
+    let (refused, _) = of(401);
+    let (fine, sent) = of(200);
+    for _ in 0..200 {
+        refused.send(&Context::new(), &CALL()).await.unwrap_err();
+    }
+    fine.send(&Context::new(), &CALL()).await.unwrap();
+    let (down, _) = of(503);
+    for _ in 0..100 {
+        down.send(&Context::new(), &CALL()).await.unwrap_err();
+    }
+    let error = fine.send(&Context::new(), &CALL()).await.unwrap_err();
+    assert_eq!((error.code(), sent.sent().len()), (Some("breaker_open"), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_13_a_breaker_that_only_measures_reports_and_refuses_nothing() {
+    let transport = ScriptedTransport::function(|_, n| Reply::json(if n < 50 { 503 } else { 200 }, "{}"));
+    let breakers = Breakers::new(BreakerConfig::metrics_only());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let watch = breakers.on_change({
+        let told = told.clone();
+        move |class, state| told.lock().unwrap().push((class, state))
+    });
+    let client = builder(&transport).breakers(breakers.clone()).retry(RetryPolicy::none()).build();
+    for _ in 0..50 {
+        let error = client.send(&Context::new(), &CALL()).await.unwrap_err();
+        assert_eq!(error.status(), Some(503));
+    }
+    assert_eq!(state(&client), BreakerState::Open);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    client.send(&Context::new(), &CALL()).await.unwrap();
+    let states = [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed];
+    assert_eq!(*told.lock().unwrap(), states.map(|state| ("default", state)));
+    assert_eq!(transport.sent().len(), 51);
+    drop(watch);
+    breakers.force("default", Some(BreakerState::Open));
+    client.send(&Context::new(), &CALL()).await.unwrap();
+    assert_eq!(told.lock().unwrap().len(), 3, "nobody listens any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_13_a_breaker_that_is_held_stays_where_it_is_until_it_is_let_go() {
+    let (client, next, transport) = scripted(config(10, 2, 1));
+    let breakers = client.breakers().clone();
+    breakers.force("default", Some(BreakerState::Open));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let refused = client.send(&Context::new(), &CALL()).await.unwrap_err();
+    assert_eq!((refused.code(), transport.sent().len()), (Some("breaker_open"), 0));
+    breakers.force("default", Some(BreakerState::Closed));
+    *next.lock().unwrap() = Reply::json(503, "{}");
+    for n in 1..=50 {
+        client.send(&Context::new(), &CALL()).await.unwrap_err();
+        assert_eq!((state(&client), transport.sent().len()), (BreakerState::Closed, n));
+    }
+    breakers.force("default", None);
+    client.send(&Context::new(), &CALL()).await.unwrap_err();
+    assert_eq!(state(&client), BreakerState::Closed, "what failed meanwhile is not counted");
+    client.send(&Context::new(), &CALL()).await.unwrap_err();
+    assert_eq!(state(&client), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_may_ask_the_breakers_and_force_them() {
+    let breakers = Breakers::new(BreakerConfig::default().with_minimum(1));
+    let inner = breakers.clone();
+    let _watch = breakers.on_change(move |class, state| {
+        if (class, state) == ("default", BreakerState::Open) {
+            assert_eq!(inner.state("default"), BreakerState::Open);
+            inner.force("other", Some(BreakerState::Open));
+        }
+    });
+    breakers.enter("default").unwrap().tell(true);
+    assert_eq!(breakers.enter("other").unwrap_err().code(), Some("breaker_open"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_long_ago_are_no_reason_to_open() {
+    let breakers = Breakers::default();
+    for _ in 0..19 {
+        breakers.enter("default").unwrap().tell(true);
+    }
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    for _ in 0..19 {
+        breakers.enter("default").unwrap().tell(true);
+    }
+    assert_eq!(breakers.state("default"), BreakerState::Closed);
+    breakers.enter("default").unwrap().tell(true);
+    assert_eq!(breakers.state("default"), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_class_can_have_a_config_of_its_own_and_a_row_of_failures_can_be_enough() {
+    let strict = BreakerConfig::default().with_consecutive(3);
+    let breakers = Breakers::default().with_class("write", strict);
+    for class in ["write", "default"] {
+        for failed in [false, true, true, false, true, true, true] {
+            breakers.enter(class).unwrap().tell(failed);
+        }
+    }
+    assert_eq!(breakers.state("write"), BreakerState::Open);
+    assert_eq!(breakers.state("default"), BreakerState::Closed);
 }

@@ -230,7 +230,7 @@ async fn a_token_that_cannot_be_had_ends_the_call_and_does_not_count_against_the
             assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transient, sent), "call {n}");
             assert!(error.outcome_known());
         }
-        assert_eq!(client.breaker().state(), acople_http::BreakerState::Closed);
+        assert_eq!(client.breakers().state("default"), acople_core::BreakerState::Closed);
     }
 }
 

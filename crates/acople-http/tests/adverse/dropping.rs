@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{AuthProvider, AuthStamp, CancelToken, Context, ErrorKind, Refresh, Request, Result};
-use acople_http::{Breaker, BreakerConfig, BreakerState, Call, Client, Limits};
+use acople_core::{
+    AuthProvider, AuthStamp, BreakerState, CancelToken, Context, ErrorKind, Refresh, Request, Result,
+};
+use acople_http::{BreakerConfig, Breakers, Call, Client, Limits};
 use acople_testkit::{Reply, ScriptedTransport};
 use async_trait::async_trait;
 use futures_util::poll;
@@ -43,7 +45,7 @@ async fn narrow() -> (Client, ScriptedTransport) {
     let limits =
         Limits::new().rate("app", 600, Duration::from_secs(60)).slots("app", 1).class("default", &["app"]);
     let client =
-        builder(&transport).breaker(Breaker::new(config)).limits(limits).auth(Arc::new(Slow)).build();
+        builder(&transport).breakers(Breakers::new(config)).limits(limits).auth(Arc::new(Slow)).build();
     for _ in 0..2 {
         let cx = acople_http::Within::within(Context::new(), Duration::from_millis(50));
         let _ = client.send(&cx, &Call::get("read")).await;
@@ -78,7 +80,7 @@ async fn net_15_a_call_dropped_at_any_poll_gives_everything_back() {
             }
         }
         assert!(next.is_ok(), "after {polls} polls: {next:?}");
-        assert_eq!(client.breaker().state(), BreakerState::Closed);
+        assert_eq!(client.breakers().state("default"), BreakerState::Closed);
         if ended {
             break;
         }

@@ -4,6 +4,7 @@
 mod ahead;
 mod bodies;
 mod breaker;
+mod breaker_model;
 mod calls;
 mod dropping;
 mod limiter;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use acople_core::{Context, ErrorKind};
-use acople_http::{Breaker, BreakerConfig, Call, Client, Repeat, RetryPolicy};
+use acople_http::{BreakerConfig, Breakers, Call, Client, Repeat, RetryPolicy};
 use acople_testkit::faults::{FaultServer, HttpAnswer, Script, Scripts};
 use futures_util::StreamExt;
 use http::HeaderName;
@@ -13,10 +13,10 @@ use http::HeaderName;
 use super::{builder, client};
 
 /// A breaker that stays closed: here the vendor is never left alone.
-fn closed() -> Breaker {
+fn closed() -> Breakers {
     let mut config = BreakerConfig::default();
     config.threshold = 2.0;
-    Breaker::new(config)
+    Breakers::new(config)
 }
 
 /// All the ways in which an answer to a request that was received in full does not come.
@@ -45,7 +45,7 @@ fn write(number: usize) -> Call {
 async fn net_05_ten_thousand_lost_answers_make_no_duplicate() {
     const WRITES: usize = 10_000;
     let server = FaultServer::start(Scripts::function(lost_answer)).await.unwrap();
-    let client = builder(&server.url(), RetryPolicy::default()).breaker(closed()).build();
+    let client = builder(&server.url(), RetryPolicy::default()).breakers(closed()).build();
     let outcomes: Vec<_> = futures_util::stream::iter(0..WRITES)
         .map(|number| {
             let client = client.clone();
@@ -113,7 +113,7 @@ async fn net_06_a_read_brings_the_answer_of_the_attempt_that_went_well() {
 async fn net_06_reads_are_repeated_within_the_budget_alone() {
     const READS: usize = 200;
     let server = FaultServer::start(Script::new().read_request().reset()).await.unwrap();
-    let client: Client = builder(&server.url(), RetryPolicy::default()).breaker(closed()).build();
+    let client: Client = builder(&server.url(), RetryPolicy::default()).breakers(closed()).build();
     let failed = Arc::new(AtomicUsize::new(0));
     futures_util::stream::iter(0..READS)
         .for_each_concurrent(16, |_| async {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acople_core::{Context, ErrorKind};
-use acople_http::{Breaker, BreakerConfig, Call, RetryPolicy};
+use acople_http::{BreakerConfig, Breakers, Call, RetryPolicy};
 use acople_testkit::faults::{FaultServer, HttpAnswer, Script};
 
 use super::{SOON, builder, client};
@@ -68,7 +68,7 @@ async fn net_07_no_write_is_doubled_by_a_connection_that_closes_meanwhile() {
     .unwrap();
     let mut config = BreakerConfig::default();
     config.threshold = 2.0;
-    let client = builder(&server.url(), RetryPolicy::default()).breaker(Breaker::new(config)).build();
+    let client = builder(&server.url(), RetryPolicy::default()).breakers(Breakers::new(config)).build();
     let mut outcomes = Vec::new();
     for number in 0..WRITES {
         let call = Call::post("create").raw_json(number.to_string());

@@ -4,6 +4,7 @@
 mod containment;
 mod crashes;
 mod modes;
+mod pauses;
 mod versions;
 mod waits;
 mod world;

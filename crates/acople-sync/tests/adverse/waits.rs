@@ -80,7 +80,7 @@ async fn page_14_a_record_that_never_gets_through_is_set_aside_when_others_do() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_destination_that_is_down_stops_the_run_and_puts_nothing_aside() {
+async fn a_destination_that_is_down_pauses_the_run_and_puts_nothing_aside() {
     let down = || Error::new(ErrorKind::Transient, "down");
     let unknown = || Error::new(ErrorKind::Timeout, "no answer").with_unknown_outcome();
     for (nth, fails) in [down(), unknown()].into_iter().enumerate() {
