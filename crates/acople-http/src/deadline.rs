@@ -30,3 +30,15 @@ impl Within for Context {
         }
     }
 }
+
+/// When nobody waits any longer for a call that begins now and may take `total`.
+pub(crate) fn deadline(total: Duration, cx: &Context) -> Instant {
+    let own = Instant::now().checked_add(total);
+    let theirs = cx.deadline().map(Instant::from_std);
+    own.into_iter().chain(theirs).min().unwrap_or_else(far_away)
+}
+
+/// A deadline for a call whose limits are beyond what the clock can tell.
+fn far_away() -> Instant {
+    Instant::now() + Duration::from_secs(86_400 * 365)
+}

@@ -15,7 +15,7 @@ use acople_core::{
 };
 use futures_util::future::{Either, select};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 use url::Url;
@@ -23,7 +23,8 @@ use url::Url;
 use crate::body::BodyReader;
 use crate::call::{Call, Expects, Repeat, Target};
 use crate::client::{Client, Inner};
-use crate::{Answer, Download, link};
+use crate::deadline::deadline;
+use crate::{Answer, CacheScope, Download, link};
 
 /// What may stand unescaped in a query's name or value. A space becomes `%20`: OData servers refuse the
 /// `+` of HTML forms, and every server knows `%20`.
@@ -130,7 +131,10 @@ impl Client {
     /// policy, budget and deadline allow. `Ambiguous` when the request may have taken effect and must
     /// not be repeated.
     pub async fn send(&self, cx: &Context, call: &Call) -> Result<Answer> {
-        Ok(self.0.bounded(cx, call, Take::Whole).await?.answer)
+        match cx.extension::<CacheScope>() {
+            Some(scope) if scope.covers(call) => Box::pin(self.0.cached(cx, call, scope)).await,
+            _ => self.0.whole(cx, call).await,
+        }
     }
 
     /// Sends a request and hands out the body as it comes, for downloads larger than memory.
@@ -150,14 +154,17 @@ impl Client {
 }
 
 impl Inner {
+    /// A call whose whole answer is wanted, without a cache.
+    pub(crate) async fn whole(&self, cx: &Context, call: &Call) -> Result<Answer> {
+        Ok(self.bounded(cx, call, Take::Whole).await?.answer)
+    }
+
     /// Runs a call until its deadline or until the caller gives up.
     async fn bounded(&self, cx: &Context, call: &Call, take: Take) -> Result<Got> {
         cx.ensure_live()?;
         let stage = Stage::default();
         let repeatable = repeatable(cx, call);
-        let own = Instant::now().checked_add(self.timeouts.total);
-        let theirs = cx.deadline().map(Instant::from_std);
-        let deadline = own.into_iter().chain(theirs).min().unwrap_or_else(far_away);
+        let deadline = deadline(self.timeouts.total, cx);
         if deadline <= Instant::now() {
             let error = Error::new(ErrorKind::Timeout, "the deadline had passed before the call");
             return Err(error.with_operation(call.operation));
@@ -260,7 +267,7 @@ impl Inner {
     }
 
     /// Builds the request without credentials.
-    async fn request(&self, cx: &Context, call: &Call) -> Result<Request> {
+    pub(crate) async fn request(&self, cx: &Context, call: &Call) -> Result<Request> {
         let named = match &self.auth {
             Some(auth) => auth.endpoint(cx).await?,
             None => None,
@@ -309,7 +316,7 @@ impl Inner {
         let (status, headers, body) = response.into_parts();
         let received_at = self.clock.now();
         let mut answer = Answer { status, headers, body: Vec::new(), received_at };
-        let bodiless = call.method == Method::HEAD;
+        let bodiless = call.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
         let reader = BodyReader::new(&answer.headers, self.body, repeatable, bodiless);
         if take == Take::AsItComes && status.is_success() {
             let reader = reader.map_err(Error::with_unknown_outcome)?;
@@ -335,7 +342,9 @@ impl Inner {
     /// request that must not be repeated.
     fn judge(&self, call: &Call, claims: &[Claim], got: Got, repeatable: bool) -> Result<Got> {
         let answer = &got.answer;
-        let verdict = match self.classifier.classify(answer) {
+        // Asked for by a cache, not by the connector: its classifier knows nothing of it.
+        let unchanged = call.conditional && answer.status == StatusCode::NOT_MODIFIED;
+        let verdict = match if unchanged { Ok(()) } else { self.classifier.classify(answer) } {
             Ok(()) if call.expects == Expects::Json && got.rest.is_none() && is_html(answer) => {
                 Err(Error::new(
                     ErrorKind::Protocol,
@@ -482,9 +491,4 @@ fn redacted(mut error: Error, request: &Request) -> Error {
         error.redact(secret.expose());
     }
     error
-}
-
-/// A deadline for a call whose limits are beyond what the clock can tell.
-fn far_away() -> Instant {
-    Instant::now() + Duration::from_secs(86_400 * 365)
 }
