@@ -5,6 +5,8 @@ pub use acople_core::*;
 pub use acople_http as http;
 #[cfg(feature = "map")]
 pub use acople_map as map;
+#[cfg(feature = "resilience")]
+pub use acople_resilience as resilience;
 #[cfg(feature = "store-redb")]
 pub use acople_store_redb as store_redb;
 #[cfg(feature = "sync")]
