@@ -123,6 +123,37 @@ async fn it_is_outdated_by_subject_connection_tenant_or_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_customer_whom_the_context_names_is_outdated_alone() {
+    let (transport, cache) = (vendor(Reply::json(200, "1")), Cache::default());
+    let (client, cx) = direct(&transport, &cache, MINUTE);
+    let asked_anew = async || {
+        let mut anew = Vec::new();
+        for tenant in ["a", "b"] {
+            let before = transport.sent().len();
+            let cx = cx.clone().with_tenant(tenant);
+            client.send(&cx, &Call::get("read").path(["x"])).await.unwrap();
+            anew.push(transport.sent().len() > before);
+        }
+        anew
+    };
+    assert_eq!(asked_anew().await, [true, true]);
+    cache.invalidate_tenant("b");
+    assert_eq!(cache.stats().entries, 1);
+    assert_eq!(asked_anew().await, [false, true]);
+    // One whose answer is on its way as well.
+    let slow = ScriptedTransport::function(|_, number| {
+        Reply::json(200, number.to_string()).after(Duration::from_secs(1))
+    });
+    let (client, cx) = direct(&slow, &cache, MINUTE);
+    let (cx, call) = (cx.with_tenant("b"), Call::get("read").path(["y"]));
+    tokio::join!(async { drop(client.send(&cx, &call).await) }, async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        cache.invalidate_tenant("b");
+    });
+    assert_eq!(client.send(&cx, &call).await.unwrap().body(), b"1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_asked_for_before_is_not_kept_and_not_given_to_those_who_ask_after() {
     let transport = ScriptedTransport::function(|_, number| {
         Reply::json(200, number.to_string()).after(Duration::from_secs(1))
