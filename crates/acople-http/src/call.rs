@@ -68,6 +68,10 @@ pub struct Call {
     pub(crate) class: &'static str,
     pub(crate) cost: u32,
     pub(crate) expects: Expects,
+    /// Whether a cache may answer it, where the caller has one.
+    pub(crate) cacheable: bool,
+    /// Whether a cache asks if what it keeps still holds.
+    pub(crate) conditional: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +103,7 @@ impl Call {
     /// told so.
     pub fn new(operation: &'static str, method: Method) -> Self {
         let repeat = if method.is_idempotent() { Repeat::Harmless } else { Repeat::Never };
+        let cacheable = method == Method::GET;
         Self {
             operation,
             method,
@@ -110,6 +115,8 @@ impl Call {
             class: "default",
             cost: 1,
             expects: Expects::Json,
+            cacheable,
+            conditional: false,
         }
     }
 
@@ -244,6 +251,18 @@ impl Call {
     /// Says that the answer need not be JSON: without this, HTML in a 2xx answer is an error.
     pub fn any_content(mut self) -> Self {
         self.expects = Expects::Anything;
+        self
+    }
+
+    /// Says that a cache may answer it, if the caller has one: for a POST that only asks. A GET needs no word.
+    pub fn cacheable(mut self) -> Self {
+        self.cacheable = true;
+        self
+    }
+
+    /// Says that no cache may answer it: for a GET that waits for something to change, such as a job's end.
+    pub fn uncached(mut self) -> Self {
+        self.cacheable = false;
         self
     }
 

@@ -30,3 +30,13 @@ impl Within for Context {
         }
     }
 }
+
+/// For a call whose limits are beyond what the clock can tell.
+const FAR_AWAY: Duration = Duration::from_secs(86_400 * 365);
+
+/// When nobody waits any longer for a call that begins at `now` and may take `total`.
+pub(crate) fn deadline(now: Instant, total: Duration, cx: &Context) -> Instant {
+    let own = now.checked_add(total);
+    let theirs = cx.deadline().map(Instant::from_std);
+    own.into_iter().chain(theirs).min().unwrap_or(now + FAR_AWAY)
+}

@@ -13,17 +13,18 @@ use acople_core::{
     AuthStamp, Body, Claim, Context, Error, ErrorKind, Permit, Progress, Refresh, Request, Response, Result,
     Signal, TransportError, WaitCause, WireFault,
 };
-use http::Method;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 use tracing::{Instrument, field};
 
 use crate::body::BodyReader;
 use crate::call::{Call, Repeat};
 use crate::client::{Client, Inner};
+use crate::deadline::deadline;
 use crate::request::Carried;
 use crate::stage::{Ended, Stage};
 use crate::verdict::{Next, is_outage};
-use crate::{Answer, Download};
+use crate::{Answer, CacheScope, Download};
 
 /// How an answer's body is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,10 @@ impl Client {
     /// policy, budget and deadline allow. `Ambiguous` when the request may have taken effect and must
     /// not be repeated.
     pub async fn send(&self, cx: &Context, call: &Call) -> Result<Answer> {
-        Ok(self.0.bounded(cx, call, Take::Whole).await?.answer)
+        match cx.extension::<CacheScope>() {
+            Some(scope) if scope.covers(call) => Box::pin(self.0.cached(cx, call, scope)).await,
+            _ => self.0.whole(cx, call).await,
+        }
     }
 
     /// Sends a request and hands out the body as it comes, for downloads larger than memory.
@@ -85,13 +89,16 @@ impl Client {
 }
 
 impl Inner {
+    /// A call whose whole answer is wanted, without a cache.
+    pub(crate) async fn whole(&self, cx: &Context, call: &Call) -> Result<Answer> {
+        Ok(self.bounded(cx, call, Take::Whole).await?.answer)
+    }
+
     /// Runs a call until its deadline or until the caller gives up.
     async fn bounded(&self, cx: &Context, call: &Call, take: Take) -> Result<Got> {
         cx.ensure_live()?;
         let began = Instant::now();
-        let own = began.checked_add(self.timeouts.total);
-        let theirs = cx.deadline().map(Instant::from_std);
-        let deadline = own.into_iter().chain(theirs).min().unwrap_or(began + FAR_AWAY);
+        let deadline = deadline(began, self.timeouts.total, cx);
         if deadline <= began {
             let error = Error::new(ErrorKind::Timeout, "the deadline had passed before the call");
             return Err(error.with_operation(call.operation));
@@ -306,7 +313,7 @@ impl Inner {
         let (status, headers, body) = response.into_parts();
         let received_at = self.clock.now();
         let mut answer = Answer { status, headers, body: Vec::new(), received_at };
-        let bodiless = run.call.method == Method::HEAD;
+        let bodiless = run.call.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
         let reader = BodyReader::new(&answer.headers, self.body, run.repeatable, bodiless);
         if run.take == Take::AsItComes && status.is_success() {
             let reader = reader.map_err(Error::with_unknown_outcome)?;
@@ -336,6 +343,3 @@ fn repeatable(cx: &Context, call: &Call) -> bool {
         Repeat::Never => false,
     }
 }
-
-/// A deadline for a call whose limits are beyond what the clock can tell.
-const FAR_AWAY: std::time::Duration = std::time::Duration::from_secs(86_400 * 365);

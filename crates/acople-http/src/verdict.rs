@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use acople_core::{Claim, Error, ErrorKind, Lesson, Result};
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use crate::Answer;
@@ -27,7 +28,9 @@ impl Inner {
         whole: bool,
         repeatable: bool,
     ) -> Result<()> {
-        let verdict = match self.classifier.classify(answer) {
+        // Asked for by a cache, not by the connector: its classifier knows nothing of it.
+        let unchanged = call.conditional && answer.status == StatusCode::NOT_MODIFIED;
+        let verdict = match if unchanged { Ok(()) } else { self.classifier.classify(answer) } {
             Ok(()) if call.expects == Expects::Json && whole && is_html(answer) => Err(Error::new(
                 ErrorKind::Protocol,
                 "HTML received where JSON was expected: a login or maintenance page?",

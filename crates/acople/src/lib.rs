@@ -7,6 +7,8 @@ pub use acople_http as http;
 pub use acople_map as map;
 #[cfg(feature = "monitor")]
 pub use acople_monitor as monitor;
+#[cfg(feature = "resilience")]
+pub use acople_resilience as resilience;
 #[cfg(feature = "store-redb")]
 pub use acople_store_redb as store_redb;
 #[cfg(feature = "sync")]
