@@ -174,7 +174,9 @@ impl Rate {
         // As many units as were ahead of time are so now.
         self.next = old.next.map(|next| ahead(next, now, old.interval, self.interval, old.burst));
         if self.units < old.units && self.spreads() {
-            // What left before counts against windows of the new limit, too.
+            // What left before counts against windows of the new limit, too, but only for as long as one lasts.
+            let latest = now + self.ahead + self.per;
+            self.next = self.next.map(|next| next.min(latest));
             self.drain(now);
         }
     }

@@ -193,11 +193,18 @@ async fn rate_15_a_lower_capacity_takes_effect_at_once() {
     }
     assert!(crate::most_in(second, &times) <= 10, "{times:?}");
 
-    // Nothing of the larger burst is left, either.
-    let limiter = LocalLimiter::new(Limits::new().rate("app", 1000, second));
-    limiter.change(Limits::new().rate("app", 10, second));
-    go(&limiter, &one("app")).await;
-    assert!(go(&limiter, &one("app")).await > Duration::from_millis(100));
+    // What has just left counts: there is no new burst on top of it.
+    for pause in [20, 0] {
+        let limiter = LocalLimiter::new(Limits::new().rate("app", 1000, second));
+        for _ in 0..50 {
+            go(&limiter, &one("app")).await;
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        limiter.change(Limits::new().rate_with_burst("app", 10, second, 8));
+        let times = [go(&limiter, &one("app")).await, go(&limiter, &one("app")).await];
+        assert!(times[0] <= second, "{times:?}: a window later they are forgotten");
+        assert!(times[1] >= Duration::from_millis(500), "{times:?}: one each half second");
+    }
 }
 
 #[tokio::test(start_paused = true)]
