@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{CancelToken, Error, ErrorKind, Extensions, Meter, Result};
+use crate::{CancelToken, Error, ErrorKind, Extensions, Meter, Result, Strategy};
 
 /// How urgent a call is when a limit is shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,7 @@ pub struct Context {
     idempotency_key: Option<Arc<str>>,
     deadline: Option<Instant>,
     priority: Priority,
+    strategy: Option<Strategy>,
     cancel: Option<CancelToken>,
     meter: Arc<Meter>,
     extensions: Extensions,
@@ -67,6 +68,12 @@ impl Context {
     /// Sets the priority.
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Sets what the call does when a limit says "not now"; without it, each bucket has a default.
+    pub fn with_strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = Some(strategy);
         self
     }
 
@@ -106,6 +113,11 @@ impl Context {
     /// How urgent the call is.
     pub fn priority(&self) -> Priority {
         self.priority
+    }
+
+    /// What the call does when a limit says "not now", if it is not the bucket's default.
+    pub fn strategy(&self) -> Option<Strategy> {
+        self.strategy
     }
 
     /// The signal that ends the call; `None`: it ends by its deadline alone, or by being dropped.

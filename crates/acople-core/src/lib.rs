@@ -35,7 +35,7 @@ pub use cursors::Cursors;
 pub use decimal::Decimal;
 pub use error::{Error, ErrorKind, Result};
 pub use extensions::Extensions;
-pub use limit::{Claim, Lesson, Permit, RateLimiter};
+pub use limit::{Claim, Lesson, Permit, RateLimiter, Strategy};
 pub use map::{Mapped, Mapper, Refusal};
 pub use meter::{Meter, Usage};
 pub use monitor::{BreakerState, CacheUse, Monitor, Recorder, Signal, WaitCause, Watched};

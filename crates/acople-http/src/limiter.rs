@@ -2,82 +2,64 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use acople_core::{
-    Claim, Clock, Context, Error, ErrorKind, Lesson, Permit, RateLimiter, Result, SystemClock,
-};
+use acople_core::{Claim, Clock, Context, Lesson, Permit, Priority, RateLimiter, Result, SystemClock};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Limits;
-use crate::pace::{Bucket, Pace};
-
-/// Waits longer than this are not slept but handed back as `QuotaExhausted`.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-
-/// A caller that is this late for its turn is not being polled, and loses it to those behind.
-const GRACE: Duration = Duration::from_millis(100);
+use crate::gate::Now;
+use crate::line::{Caller, Claims, Line, Number, Terms, Turn};
+use crate::pace::{Bucket, Pace, Want};
 
 /// Buckets beyond which those that say nothing are forgotten: names may be those of users or recipients.
 const BUCKETS: usize = 1024;
 
+/// The pause after a throttle of which nobody says how long.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// A limiter for one process.
 ///
-/// Each bucket paces by GCRA (the generic cell rate algorithm), may hold slots for calls in flight, and
-/// pauses for everybody when an answer says "not now". Buckets that the limits do not name have no rate
-/// but pause all the same.
+/// Each bucket holds the limits that [`Limits`] declare, and pauses for everybody when an answer says "not now":
+/// afterwards one call goes first, and the others follow when it succeeded or a second has passed. Buckets that
+/// the limits do not name have no rate but pause all the same.
 ///
-/// Callers of one bucket leave in the order in which they came. One that waits for another of its buckets
-/// does not hold up the others, as long as they do not make it wait longer; nor does one whose future is
-/// not polled, such as that of a page that is fetched ahead.
+/// Callers of one bucket leave in the order in which they came, interactive ones before batch work that has not
+/// waited for half a minute. One that waits for another of its buckets does not hold up the others, as long as
+/// they do not make it wait longer; nor does one whose future is not polled, such as that of a page that is
+/// fetched ahead.
 #[derive(Clone)]
 pub struct LocalLimiter(Arc<Inner>);
 
 struct Inner {
-    limits: Limits,
     clock: Arc<dyn Clock>,
-    buckets: Mutex<BTreeMap<Arc<str>, Arc<Bucket>>>,
-    /// Those who wait, in the order in which they came. All turns are decided under this lock.
+    buckets: Mutex<Buckets>,
     line: Mutex<Line>,
+    /// Whether successes teach anything: they do not before a throttle, unless limits adapt.
+    listens: AtomicBool,
 }
 
-#[derive(Default)]
-struct Line {
-    arrivals: u64,
-    waiting: BTreeMap<u64, Waiting>,
-}
-
-/// One who waits.
-struct Waiting {
-    claims: Arc<Claims>,
-    /// When it will ask again, unless it is woken before.
-    asks_at: Instant,
-    wake: Arc<Notify>,
-}
-
-/// The buckets of one call, each once, and the units it wants of them.
-type Claims = [(Arc<Bucket>, u32)];
-
-/// What keeps a call from leaving: the bucket, and until when if that is known (a slot is not).
-struct Obstacle<'a> {
-    bucket: &'a Arc<Bucket>,
-    until: Option<Instant>,
+struct Buckets {
+    limits: Limits,
+    known: BTreeMap<Arc<str>, Arc<Bucket>>,
 }
 
 /// A caller's place in the line: given up when it is dropped, so that the next one comes closer.
 struct Place {
     limiter: Arc<Inner>,
-    number: u64,
+    number: Number,
+    came: Instant,
     wake: Arc<Notify>,
 }
 
-/// The slots of one call in flight.
-struct Slots {
+/// What a call in flight holds.
+struct Held {
     limiter: Arc<Inner>,
-    claims: Arc<Claims>,
+    caller: Caller,
 }
 
 impl LocalLimiter {
@@ -86,9 +68,48 @@ impl LocalLimiter {
         Self::with_clock(limits, Arc::new(SystemClock))
     }
 
-    /// A limiter whose daily quotas reset by this clock.
+    /// A limiter whose quotas reset by this clock.
     pub fn with_clock(limits: Limits, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { limits, clock, buckets: Mutex::default(), line: Mutex::default() }))
+        let line = Mutex::new(Line::new(limits.longest_wait));
+        let listens = AtomicBool::new(limits.adapt());
+        let buckets = Mutex::new(Buckets { limits, known: BTreeMap::new() });
+        Self(Arc::new(Inner { clock, buckets, line, listens }))
+    }
+
+    /// The limits as they are declared now.
+    pub fn limits(&self) -> Limits {
+        self.0.buckets().limits.clone()
+    }
+
+    /// Declares other limits. They hold at once, for those who wait too; what was counted and learned stays.
+    ///
+    /// ```
+    /// # use acople_http::{Limits, LocalLimiter};
+    /// # use std::time::Duration;
+    /// # let limiter = LocalLimiter::new(Limits::new());
+    /// limiter.change(limiter.limits().rate("app", 50, Duration::from_secs(10)));
+    /// ```
+    pub fn change(&self, limits: Limits) {
+        let now = Instant::now();
+        self.0.listens.fetch_or(limits.adapt(), Ordering::Relaxed);
+        let longest_wait = limits.longest_wait;
+        {
+            let mut buckets = self.0.buckets();
+            let forgotten = crate::limits::Plan::default();
+            for bucket in buckets.known.values() {
+                match limits.buckets.get(&*bucket.name) {
+                    Some(plan) => bucket.pace().change(plan, now),
+                    None if buckets.limits.buckets.contains_key(&*bucket.name) => {
+                        bucket.pace().change(&forgotten, now);
+                    }
+                    None => {}
+                }
+            }
+            buckets.limits = limits;
+        }
+        let mut line = self.0.line();
+        line.longest_wait = longest_wait;
+        line.wake_all();
     }
 }
 
@@ -98,60 +119,90 @@ impl RateLimiter for LocalLimiter {
         if claims.is_empty() {
             return Ok(Permit::free());
         }
-        let claims = self.0.claims(claims)?;
-        let deadline = cx.deadline().map(Instant::from_std);
-        let began = Instant::now();
+        let caller = Caller { claims: self.0.claims(claims), batch: cx.priority() < Priority::Interactive };
+        let terms = Terms { deadline: cx.deadline().map(Instant::from_std), strategy: cx.strategy() };
         let mut place: Option<Place> = None;
-        loop {
-            let now = Instant::now();
+        let held = loop {
             let asks_at = {
+                let now = Now::new(&*self.0.clock);
                 let mut line = self.0.line();
-                let number = place.as_ref().map_or(u64::MAX, |place| place.number);
-                let Some(asks_at) = self.0.wait(&line, number, &claims, deadline, now)? else {
-                    for (bucket, cost) in claims.iter() {
-                        bucket.pace().spend(now, *cost, bucket.slots.is_some());
+                if let Some(place) = &mut place {
+                    place.come_forward(&mut line, now.instant);
+                }
+                let number = place.as_ref().map_or((caller.batch, u64::MAX), |place| place.number);
+                let asks_at = match line.turn(number, &caller, &terms, &now)? {
+                    Turn::Ask(at) => terms.deadline.map_or(at, |deadline| deadline.min(at)),
+                    Turn::Leave { held } => {
+                        for (bucket, cost) in &*caller.claims {
+                            bucket.pace().spend(&now, Want { cost: *cost, batch: caller.batch }, held);
+                        }
+                        break held;
                     }
-                    break;
                 };
-                let asks_at = deadline.map_or(asks_at, |deadline| deadline.min(asks_at));
-                let place = place.get_or_insert_with(|| self.0.join(&mut line));
-                let waiting = Waiting { claims: claims.clone(), asks_at, wake: place.wake.clone() };
-                line.waiting.insert(place.number, waiting);
+                let place = place.get_or_insert_with(|| self.0.join(&mut line, caller.batch, now.instant));
+                let patience = Line::patience_ends(place.number, place.came);
+                let asks_at = patience.map_or(asks_at, |patience| patience.min(asks_at));
+                line.stand(place.number, caller.clone(), asks_at, place.wake.clone());
                 asks_at
             };
             if let Some(place) = &place {
                 // Woken early or not: either way it asks again.
                 let _ = tokio::time::timeout_at(asks_at, place.wake.notified()).await;
             }
+        };
+        if let Some(place) = &place {
+            cx.meter().waited(place.came.elapsed());
         }
-        if place.is_some() {
-            cx.meter().waited(began.elapsed());
-        }
-        Ok(if claims.iter().any(|(bucket, _)| bucket.slots.is_some()) {
-            Permit::holding(Slots { limiter: self.0.clone(), claims })
-        } else {
-            Permit::free()
-        })
+        Ok(if held { Permit::holding(Held { limiter: self.0.clone(), caller }) } else { Permit::free() })
     }
 
     fn observe(&self, claims: &[Claim], lesson: &Lesson) {
-        let each = |bucket: Option<&Arc<str>>, change: &dyn Fn(&mut Pace)| match bucket {
-            Some(name) => change(&mut self.0.bucket(name).pace()),
-            None => claims.iter().for_each(|claim| change(&mut self.0.bucket(claim.bucket()).pace())),
+        let each = |bucket: Option<&Arc<str>>, change: &dyn Fn(&mut Pace, Instant)| {
+            let now = Instant::now();
+            match bucket {
+                Some(name) => change(&mut self.0.bucket(name).pace(), now),
+                None => {
+                    for claim in claims {
+                        change(&mut self.0.bucket(claim.bucket()).pace(), now);
+                    }
+                }
+            }
         };
         match lesson {
+            Lesson::Passed if self.0.listens.load(Ordering::Relaxed) => self.0.passed(claims),
             Lesson::Throttled { bucket, wait } => {
-                let wait = wait.unwrap_or(Duration::from_secs(1));
-                each(bucket.as_ref(), &|pace| pace.throttle(Instant::now(), wait));
-            }
-            Lesson::Remaining { bucket, remaining: 0, resets_in: Some(wait) } => {
-                each(Some(bucket), &|pace| {
-                    pace.pause(Instant::now(), *wait);
+                self.0.listens.store(true, Ordering::Relaxed);
+                let jitter = fastrand::f64();
+                each(bucket.as_ref(), &|pace, now| match wait {
+                    Some(wait) => pace.throttle(now, *wait, jitter),
+                    None => pace.slow_down(now, PAUSE, jitter),
                 });
+            }
+            Lesson::SlowDown { bucket, pause } => {
+                self.0.listens.store(true, Ordering::Relaxed);
+                let jitter = fastrand::f64();
+                each(bucket.as_ref(), &|pace, now| pace.slow_down(now, *pause, jitter));
+            }
+            Lesson::Remaining { bucket, remaining, resets_in: Some(wait) } => {
+                each(Some(bucket), &|pace, now| pace.remaining(now, *remaining, *wait));
             }
             Lesson::Exhausted { bucket, until } => {
                 let until = until.unwrap_or_else(|| self.0.clock.now() + Duration::from_secs(3600));
-                each(bucket.as_ref(), &|pace| pace.exhausted_until = Some(until));
+                each(bucket.as_ref(), &|pace, _| pace.exhausted_until = Some(until));
+            }
+            Lesson::Cost { bucket, units } => {
+                let same = claims.iter().filter(|claim| claim.bucket() == &**bucket);
+                let estimate = same.fold(0u32, |sum, claim| sum.saturating_add(claim.cost()));
+                each(Some(bucket), &|pace, now| pace.cost(now, estimate, *units));
+                self.0.wake(&self.0.bucket(bucket));
+            }
+            Lesson::Points { bucket, available, capacity, per_second } => {
+                each(Some(bucket), &|pace, now| pace.points(now, *available, *capacity, *per_second));
+                self.0.wake(&self.0.bucket(bucket));
+            }
+            Lesson::Usage { bucket, percent, regain } => {
+                self.0.listens.store(true, Ordering::Relaxed);
+                each(bucket.as_ref(), &|pace, now| pace.usage(now, *percent, *regain));
             }
             _ => {}
         }
@@ -160,7 +211,7 @@ impl RateLimiter for LocalLimiter {
 
 impl fmt::Debug for LocalLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalLimiter").field("limits", &self.0.limits).finish_non_exhaustive()
+        f.debug_struct("LocalLimiter").field("limits", &self.limits()).finish_non_exhaustive()
     }
 }
 
@@ -169,11 +220,12 @@ impl Inner {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The buckets of some claims, each once: what is claimed twice is claimed in sum.
-    ///
-    /// # Errors
-    /// `Config` for more units than the bucket ever has.
-    fn claims(&self, claims: &[Claim]) -> Result<Arc<Claims>> {
+    fn claims(&self, claims: &[Claim]) -> Arc<Claims> {
         let mut merged: Vec<(Arc<Bucket>, u32)> = Vec::with_capacity(claims.len());
         for claim in claims {
             match merged.iter_mut().find(|(bucket, _)| *bucket.name == *claim.bucket()) {
@@ -181,128 +233,62 @@ impl Inner {
                 None => merged.push((self.bucket(claim.bucket()), claim.cost())),
             }
         }
-        for (bucket, cost) in &merged {
-            if let Some(capacity) = bucket.capacity.filter(|capacity| cost > capacity) {
-                let message = format!("a call of cost {cost} in a bucket of {capacity}");
-                return Err(Error::config(&*bucket.name, message));
-            }
-        }
-        Ok(merged.into())
+        merged.into()
     }
 
     fn bucket(&self, name: &str) -> Arc<Bucket> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = buckets.get(name) {
+        let mut buckets = self.buckets();
+        if let Some(bucket) = buckets.known.get(name) {
             return bucket.clone();
         }
-        if buckets.len() >= BUCKETS {
-            let (now, wall) = (Instant::now(), self.clock.now());
-            buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || bucket.pace().is_told(now, wall));
+        let now = Instant::now();
+        if buckets.known.len() >= BUCKETS {
+            let wall = self.clock.now();
+            buckets
+                .known
+                .retain(|_, bucket| Arc::strong_count(bucket) > 1 || bucket.pace().is_told(now, wall));
         }
-        let plan = self.limits.buckets.get(name).copied().unwrap_or_default();
-        let bucket = Arc::new(Bucket::new(name.into(), plan));
-        buckets.insert(bucket.name.clone(), bucket.clone());
+        let bucket = Arc::new(Bucket::new(name.into(), buckets.limits.buckets.get(name), now));
+        buckets.known.insert(bucket.name.clone(), bucket.clone());
         bucket
     }
 
     /// Takes a place at the end of the line.
-    fn join(self: &Arc<Self>, line: &mut Line) -> Place {
-        line.arrivals += 1;
-        Place { limiter: self.clone(), number: line.arrivals, wake: Arc::default() }
+    fn join(self: &Arc<Self>, line: &mut Line, batch: bool, now: Instant) -> Place {
+        Place { limiter: self.clone(), number: line.number(batch), came: now, wake: Arc::default() }
     }
 
-    /// When the caller at a place should ask again; `None` when it may leave now.
-    fn wait(
-        &self,
-        line: &Line,
-        number: u64,
-        claims: &Claims,
-        deadline: Option<Instant>,
-        now: Instant,
-    ) -> Result<Option<Instant>> {
-        for (bucket, _) in claims {
-            let exhausted = bucket.pace().exhausted_until;
-            if let Some(until) = exhausted
-                && let Ok(wait) = until.duration_since(self.clock.now())
-                && !wait.is_zero()
-            {
-                let message = format!("quota of {} is spent", bucket.name);
-                return Err(Error::new(ErrorKind::QuotaExhausted, message)
-                    .with_retry_after(wait)
-                    .with_retry_at(until));
-            }
-        }
-        let obstacle = obstacle(claims, now);
-        let until = obstacle.as_ref().and_then(|obstacle| obstacle.until);
-        let wait = until.map_or(Duration::ZERO, |until| until - now);
-        if wait > LONGEST_WAIT {
-            let error = Error::new(ErrorKind::QuotaExhausted, "the limit asks for a long wait")
-                .with_retry_after(wait);
-            return Err(match self.clock.now().checked_add(wait) {
-                Some(at) => error.with_retry_at(at),
-                None => error,
-            });
-        }
-        let mut before = line.waiting.range(..number).map(|(_, waiting)| waiting);
-        let ahead = before.find(|waiting| waiting.comes_before(claims, obstacle.is_none(), now));
-        let asks_at = match (ahead, obstacle) {
-            (None, None) => return Ok(None),
-            (None, Some(obstacle)) => obstacle.until.unwrap_or(now + GRACE),
-            (Some(ahead), _) => ahead.asks_at.max(now) + GRACE,
-        };
-        if deadline.is_some_and(|deadline| now >= deadline || until.is_some_and(|until| until > deadline)) {
-            let error = Error::new(ErrorKind::RateLimited, "the limit asks for a wait beyond the deadline");
-            return Err(if wait.is_zero() { error } else { error.with_retry_after(wait) });
-        }
-        Ok(Some(asks_at))
-    }
-
-    /// Wakes those who may come closer because somebody left, gave up or gave back slots.
-    fn wake(line: &Line, claims: &Claims) {
-        if line.waiting.is_empty() {
-            return;
-        }
+    fn passed(&self, claims: &[Claim]) {
         let now = Instant::now();
-        for waiting in line.waiting.values().filter(|waiting| share(&waiting.claims, claims).is_some()) {
-            waiting.wake.notify_one();
-            // Those behind come after the first one that waits for just this.
-            let waits_for_this = obstacle(&waiting.claims, now)
-                .is_none_or(|obstacle| claims.iter().any(|(b, _)| Arc::ptr_eq(b, obstacle.bucket)));
-            if waits_for_this && !waiting.is_late(now) {
-                break;
+        for claim in claims {
+            let bucket = self.bucket(claim.bucket());
+            let lets_others_go = bucket.pace().passed(now);
+            if lets_others_go {
+                self.wake(&bucket);
             }
+        }
+    }
+
+    fn wake(&self, bucket: &Arc<Bucket>) {
+        let line = self.line();
+        if !line.is_empty() {
+            line.wake(&Now::new(&*self.clock), |other| Arc::ptr_eq(other, bucket));
+        }
+    }
+
+    fn wake_next(&self, line: &Line, caller: &Caller) {
+        if !line.is_empty() {
+            line.wake(&Now::new(&*self.clock), |bucket| caller.wants(bucket).is_some());
         }
     }
 }
 
-impl Waiting {
-    /// Whether it is not being polled: it did not come when it should have.
-    fn is_late(&self, now: Instant) -> bool {
-        now >= self.asks_at + GRACE
-    }
-
-    /// Whether a later caller with these claims has to let this one go first. `could_go`: but for those
-    /// before it, the later one could leave now.
-    fn comes_before(&self, claims: &Claims, could_go: bool, now: Instant) -> bool {
-        if self.is_late(now) || share(&self.claims, claims).is_none() {
-            return false;
-        }
-        match obstacle(&self.claims, now) {
-            None => true,
-            Some(obstacle) if claims.iter().any(|(bucket, _)| Arc::ptr_eq(bucket, obstacle.bucket)) => true,
-            // It waits for something else: the later one may pass if that does not make it wait longer.
-            Some(Obstacle { until: Some(until), .. }) => {
-                could_go
-                    && claims.iter().any(|(bucket, cost)| {
-                        let theirs = self.claims.iter().find(|(b, _)| Arc::ptr_eq(b, bucket));
-                        theirs.is_some_and(|(_, theirs)| {
-                            let mut pace = *bucket.pace();
-                            pace.spend(now, *cost, false);
-                            pace.ready_at(now, *theirs) > until
-                        })
-                    })
-            }
-            Some(_) => false,
+impl Place {
+    /// Batch work that waited long enough gives way no longer.
+    fn come_forward(&mut self, line: &mut Line, now: Instant) {
+        if Line::patience_ends(self.number, self.came).is_some_and(|ends| now >= ends) {
+            line.leave(self.number);
+            self.number.0 = false;
         }
     }
 }
@@ -310,45 +296,19 @@ impl Waiting {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut line = self.limiter.line();
-        if let Some(left) = line.waiting.remove(&self.number) {
-            Inner::wake(&line, &left.claims);
+        if let Some(left) = line.leave(self.number) {
+            self.limiter.wake_next(&line, &left.caller);
         }
     }
 }
 
-impl Drop for Slots {
+impl Drop for Held {
     fn drop(&mut self) {
         let line = self.limiter.line();
-        for (bucket, _) in self.claims.iter().filter(|(bucket, _)| bucket.slots.is_some()) {
-            let mut pace = bucket.pace();
-            pace.taken = pace.taken.saturating_sub(1);
+        let now = Instant::now();
+        for (bucket, _) in &*self.caller.claims {
+            bucket.pace().release(now, self.caller.batch);
         }
-        Inner::wake(&line, &self.claims);
+        self.limiter.wake_next(&line, &self.caller);
     }
-}
-
-/// What keeps a call from leaving now: the bucket that is ready last, or one without a free slot.
-fn obstacle(claims: &Claims, now: Instant) -> Option<Obstacle<'_>> {
-    let mut last: Option<(Instant, &Arc<Bucket>)> = None;
-    let mut full = None;
-    for (bucket, cost) in claims {
-        let pace = bucket.pace();
-        let ready = pace.ready_at(now, *cost);
-        if ready > now && last.is_none_or(|(latest, _)| ready > latest) {
-            last = Some((ready, bucket));
-        }
-        if bucket.slots.is_some_and(|slots| pace.taken >= slots) {
-            full = Some(bucket);
-        }
-    }
-    match (last, full) {
-        (Some((until, bucket)), _) => Some(Obstacle { bucket, until: Some(until) }),
-        (None, Some(bucket)) => Some(Obstacle { bucket, until: None }),
-        (None, None) => None,
-    }
-}
-
-/// A bucket that both claim.
-fn share<'a>(one: &'a Claims, other: &Claims) -> Option<&'a Arc<Bucket>> {
-    one.iter().map(|(bucket, _)| bucket).find(|bucket| other.iter().any(|(b, _)| Arc::ptr_eq(b, bucket)))
 }

@@ -92,7 +92,7 @@ impl Inner {
         let backoff = self.retry.wait(attempt, throttled, fastrand::f64());
         if throttled && error.retry_after().is_none() {
             // Everybody who shares the limit waits, not this call alone.
-            self.limiter.observe(claims, &Lesson::Throttled { bucket: None, wait: Some(backoff) });
+            self.limiter.observe(claims, &Lesson::SlowDown { bucket: None, pause: backoff });
         }
         if attempt >= self.retry.attempts {
             return Next::Fail(error);

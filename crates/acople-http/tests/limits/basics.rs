@@ -1,5 +1,4 @@
-//! The limiter, the body reader and the batch writer, through the public API.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that fails may panic
+//! The limiter, the body reader and the batch writer.
 
 use std::io::Write;
 use std::sync::Arc;
