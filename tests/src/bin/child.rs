@@ -74,7 +74,8 @@ async fn leads_job(leads: Leads) -> Result<sync::Job> {
         hold: leads.hold,
         passed: AtomicU32::new(0),
     });
-    let resources = Resources::new(Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback())?));
+    let resources =
+        Resources::new(Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback())?));
     let auth = Auth::AccessToken { token: Secret::from(leads.token.as_str()) };
     let config = Config::new(auth).with_base_url(&leads.salesforce).with_look_back(leads.look_back);
     let source = Arc::new(acople::salesforce::Salesforce::new(config, &resources)?);
