@@ -235,6 +235,24 @@ pub enum WireFault {
     Other,
 }
 
+impl WireFault {
+    /// The fault as a stable word: the code of the error that a call ends with.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Reset => "reset",
+            Self::Malformed => "malformed",
+            Self::Timeout => "timeout",
+            Self::BadRequest => "bad_request",
+            Self::Forbidden => "forbidden_destination",
+            Self::Exhausted => "connections_exhausted",
+            Self::Other => "transport",
+        }
+    }
+}
+
 /// Why an attempt brought no complete answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -268,7 +286,8 @@ impl TransportError {
         self.fault
     }
 
-    /// The error that a call ends with, given whether it may be repeated without harm.
+    /// The error that a call ends with, given whether it may be repeated without harm. Its code is the fault's
+    /// word.
     ///
     /// A request that cannot have been seen is always [`ErrorKind::Transient`]. One that may have been
     /// is so only when repeating it is harmless, and [`ErrorKind::Ambiguous`] otherwise. TLS failures
@@ -283,7 +302,7 @@ impl TransportError {
             (_, _) if repeatable => ErrorKind::Transient,
             _ => ErrorKind::Ambiguous,
         };
-        let error = Error::new(kind, &self.message);
+        let error = Error::new(kind, &self.message).with_code(self.fault.as_str());
         let error = if self.progress == Progress::NotSent { error } else { error.with_unknown_outcome() };
         error.with_source(self)
     }

@@ -67,6 +67,8 @@ pub struct Call {
     pub(crate) repeat: Repeat,
     pub(crate) class: &'static str,
     pub(crate) cost: u32,
+    /// Units of one bucket, where they differ from those of the others.
+    pub(crate) points: Option<(&'static str, u32)>,
     pub(crate) expects: Expects,
     /// Whether a cache may answer it, where the caller has one.
     pub(crate) cacheable: bool,
@@ -114,6 +116,7 @@ impl Call {
             repeat,
             class: "default",
             cost: 1,
+            points: None,
             expects: Expects::Json,
             cacheable,
             conditional: false,
@@ -245,6 +248,12 @@ impl Call {
     /// Sets how many units of its buckets the request costs.
     pub fn cost(mut self, cost: u32) -> Self {
         self.cost = cost;
+        self
+    }
+
+    /// Sets how many units of one bucket the request costs, for budgets of points beside plain rates.
+    pub fn points(mut self, bucket: &'static str, units: u32) -> Self {
+        self.points = Some((bucket, units));
         self
     }
 

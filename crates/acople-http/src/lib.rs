@@ -30,6 +30,7 @@ mod reading;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_transport;
+mod resend;
 mod reset;
 mod retry;
 mod retry_after;
@@ -75,6 +76,7 @@ pub use reading::{Carried, Left, Portion, events, place_of};
 pub use reqwest_transport::{
     ClientIdentity, Pem, Proxy, ReqwestTransport, Resolver, Roots, SystemResolver, TlsConfig, TransportConfig,
 };
+pub use resend::Written;
 pub use reset::Reset;
 pub use retry::{Backoff, RetryPolicy, RetryQuota};
 pub use retry_after::retry_after;

@@ -261,10 +261,14 @@ impl Inner {
 
     fn claims(&self, call: &Call) -> Arc<[Claim]> {
         let claims = self.limits.claims(call.class);
-        if call.cost == 1 {
+        if call.cost == 1 && call.points.is_none() {
             return claims;
         }
-        claims.iter().map(|claim| claim.clone().with_cost(call.cost)).collect()
+        let cost = |claim: &Claim| match call.points {
+            Some((bucket, units)) if bucket == claim.bucket() => units,
+            _ => call.cost,
+        };
+        claims.iter().map(|claim| claim.clone().with_cost(cost(claim))).collect()
     }
 
     async fn permit(&self, cx: &Context, claims: &[Claim]) -> Result<Permit> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acople_core::{Claim, Error, ErrorKind, Lesson, Result};
+use acople_core::{Claim, Error, ErrorKind, Lesson, Result, WireFault};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
@@ -102,8 +102,12 @@ impl Inner {
     }
 }
 
-/// Whether a failure says that the vendor is down, rather than that it refused.
+/// Whether a failure says that the vendor is down, rather than that it refused or that our own side is short of
+/// connections.
 pub(crate) fn is_outage(error: &Error) -> bool {
+    if error.status().is_none() && error.code() == Some(WireFault::Exhausted.as_str()) {
+        return false;
+    }
     matches!(error.kind(), ErrorKind::Transient | ErrorKind::Timeout)
         || (error.kind() == ErrorKind::Ambiguous && error.status().is_none_or(|s| s >= 500))
 }
