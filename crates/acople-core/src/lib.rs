@@ -25,7 +25,7 @@ mod vendor;
 mod write;
 
 pub use auth::{AuthProvider, AuthStamp, Refresh};
-pub use batch::{Batch, BatchBuilder, Change, Record};
+pub use batch::{Batch, BatchBuilder, Change, Record, Unreadable};
 pub use cancel::CancelToken;
 pub use catalog::{BatchLimits, Catalog, Deletes, Listing, ReadMode, Stream, WriteMode};
 pub use clock::{Clock, SystemClock};

@@ -4,6 +4,7 @@
 mod containment;
 mod crashes;
 mod modes;
+mod unreadable;
 mod versions;
 mod waits;
 mod world;
