@@ -5,8 +5,14 @@ mod ahead;
 mod bodies;
 mod breaker;
 mod calls;
+mod charsets;
 mod dropping;
+mod events;
+mod floor;
+mod graphql;
 mod limiter;
+mod resuming;
+mod urls;
 mod writes;
 
 use std::sync::Arc;
