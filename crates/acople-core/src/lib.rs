@@ -7,6 +7,7 @@ mod catalog;
 mod clock;
 mod connector;
 mod context;
+pub mod csv;
 mod cursors;
 mod decimal;
 mod error;
