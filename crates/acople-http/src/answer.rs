@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use acople_core::json::Page;
+use acople_core::json::{self, Page};
 use acople_core::{Body, Context, Error, ErrorKind, Permit, Result};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use memchr::memchr2_iter;
 use serde::de::DeserializeOwned;
 
 use crate::body::BodyReader;
@@ -95,9 +96,11 @@ impl Answer {
     /// The body as a `T`, for small answers, converted from the charset that the answer declares.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] with the path at which the answer is not what it should be.
+    /// [`ErrorKind::Protocol`] with the place at which the answer is not what it should be, `TooLarge` when it is
+    /// nested too deeply, wherever in it.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let body = charset::utf8(&self.headers, &*self.body)?;
+        ensure_shallow(unmarked(&body))?;
         let mut parser = serde_json::Deserializer::from_slice(unmarked(&body));
         T::deserialize(&mut parser).and_then(|value| parser.end().map(|()| value)).map_err(|error| {
             let message = format!(
@@ -107,6 +110,18 @@ impl Answer {
             );
             Error::new(ErrorKind::Protocol, message).with_status(self.status.as_u16())
         })
+    }
+}
+
+/// Refuses what is nested too deeply also where the parser would only skip it: serde_json counts what it builds.
+fn ensure_shallow(text: &[u8]) -> Result<()> {
+    // Most answers have not that many brackets, and are not looked through twice.
+    if memchr2_iter(b'{', b'[', text).nth(json::MAX_DEPTH as usize - 1).is_none() {
+        return Ok(());
+    }
+    match str::from_utf8(text).map(json::value) {
+        Ok(Err(error @ json::Error::TooDeep { .. })) => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ mod bodies;
 mod breaker;
 mod calls;
 mod charsets;
+mod depth;
 mod dropping;
 mod events;
 mod floor;
