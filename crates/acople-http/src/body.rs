@@ -64,14 +64,19 @@ impl Default for BodyLimits {
     }
 }
 
+#[derive(Debug)]
+struct Gzip {
+    decoder: MultiGzDecoder<Vec<u8>>,
+    /// Came from the wire and is not decompressed yet.
+    packed: Bytes,
+}
+
 /// Reads and decompresses one body.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     limits: BodyLimits,
     /// In a box of its own: most answers have none, and the reader lives in every call's future.
-    gzip: Option<Box<MultiGzDecoder<Vec<u8>>>>,
-    /// Came from the wire and is not decompressed yet.
-    packed: Bytes,
+    gzip: Option<Box<Gzip>>,
     compressed: usize,
     expanded: usize,
     announced: u64,
@@ -103,7 +108,7 @@ impl BodyReader {
         } else if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
             None
         } else if encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip") {
-            Some(Box::new(MultiGzDecoder::new(Vec::new())))
+            Some(Box::new(Gzip { decoder: MultiGzDecoder::new(Vec::new()), packed: Bytes::new() }))
         } else {
             return Err(foreign_encoding());
         };
@@ -117,7 +122,6 @@ impl BodyReader {
         Ok(Self {
             limits,
             gzip,
-            packed: Bytes::new(),
             compressed: 0,
             expanded: 0,
             announced,
@@ -190,10 +194,10 @@ impl BodyReader {
             };
             self.keeps_pace(chunk.len())?;
             self.compressed += chunk.len();
-            if self.gzip.is_none() {
-                return Ok(Some(chunk));
+            match &mut self.gzip {
+                Some(gzip) => gzip.packed = chunk,
+                None => return Ok(Some(chunk)),
             }
-            self.packed = chunk;
         }
         Ok(None)
     }
@@ -220,20 +224,21 @@ impl BodyReader {
 
     /// A piece of what came and is still packed.
     fn expand(&mut self) -> Result<Option<Bytes>> {
-        let Some(gzip) = self.gzip.as_mut().filter(|_| !self.packed.is_empty()) else {
+        let Some(Gzip { decoder, packed }) = self.gzip.as_deref_mut().filter(|gzip| !gzip.packed.is_empty())
+        else {
             return Ok(None);
         };
         // In small steps, so that a bomb is seen before it has gone off.
-        while !self.packed.is_empty() && gzip.get_ref().len() < PIECE {
-            let step = self.packed.split_to(self.packed.len().min(1024));
-            gzip.write_all(&step).map_err(|e| broken_gzip(&e))?;
-            let expanded = self.expanded + gzip.get_ref().len();
+        while !packed.is_empty() && decoder.get_ref().len() < PIECE {
+            let step = packed.split_to(packed.len().min(1024));
+            decoder.write_all(&step).map_err(|e| broken_gzip(&e))?;
+            let expanded = self.expanded + decoder.get_ref().len();
             let allowed = self.limits.free.saturating_add(self.compressed.saturating_mul(self.limits.ratio));
             if expanded > allowed {
                 return Err(Error::new(ErrorKind::TooLarge, "the answer expands beyond the allowed ratio"));
             }
         }
-        let piece = std::mem::take(gzip.get_mut());
+        let piece = std::mem::take(decoder.get_mut());
         self.expanded += piece.len();
         Ok((!piece.is_empty()).then(|| piece.into()))
     }
@@ -255,8 +260,8 @@ impl BodyReader {
         if self.compressed == 0 {
             return Ok(None);
         }
-        gzip.try_finish().map_err(|e| broken_gzip(&e))?;
-        let piece = std::mem::take(gzip.get_mut());
+        gzip.decoder.try_finish().map_err(|e| broken_gzip(&e))?;
+        let piece = std::mem::take(gzip.decoder.get_mut());
         Ok((!piece.is_empty()).then(|| piece.into()))
     }
 }
