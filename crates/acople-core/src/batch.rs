@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::json::{self, Cells, FieldPath, Page, Projection, Span, Value, Writer};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Refusal, Result};
 
 /// What happened to a record at its source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,8 +101,7 @@ impl Batch {
 
     /// The record at an index.
     pub fn get(&self, index: usize) -> Option<Record<'_>> {
-        let span = self.records.get(index)?;
-        Some(Record { text: self.page.text(*span), change: self.change(index) })
+        self.records.get(index).map(|span| self.record(index, *span))
     }
 
     /// The last record: where a list goes on.
@@ -112,10 +111,22 @@ impl Batch {
 
     /// The records in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
-        self.records
-            .iter()
-            .enumerate()
-            .map(|(index, span)| Record { text: self.page.text(*span), change: self.change(index) })
+        self.records.iter().enumerate().map(|(index, span)| self.record(index, *span))
+    }
+
+    /// The records with bytes that are no UTF-8, apart from the others; `None` when there are none, which is
+    /// the rule. Whoever passes on the text of records asks this first: where such bytes were, it holds `?`.
+    pub fn unreadable(&self) -> Option<Unreadable> {
+        if self.page.broken().is_empty() {
+            return None;
+        }
+        let (broken, places): (Vec<usize>, Vec<usize>) = (0..self.len())
+            .partition(|index| self.records.get(*index).is_some_and(|span| self.page.is_broken(*span)));
+        if broken.is_empty() {
+            return None;
+        }
+        let refused = broken.into_iter().map(|index| Refusal { index, error: not_text(index) }).collect();
+        Some(Unreadable { rest: self.select(places.iter().copied()), places, refused })
     }
 
     /// The named fields of every record, in one pass over the page.
@@ -154,6 +165,11 @@ impl Batch {
         self
     }
 
+    fn record(&self, index: usize, span: Span) -> Record<'_> {
+        let broken = !self.page.broken().is_empty() && self.page.is_broken(span);
+        Record { text: self.page.text(span), change: self.change(index), broken }
+    }
+
     fn change(&self, index: usize) -> Change {
         if self.deleted.get(index).copied().unwrap_or(false) { Change::Delete } else { Change::Upsert }
     }
@@ -170,11 +186,24 @@ impl fmt::Debug for Batch {
     }
 }
 
+/// A batch with records that are no text: see [`Batch::unreadable`].
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The other records.
+    pub rest: Batch,
+    /// For each record of `rest`, its index in the batch.
+    pub places: Vec<usize>,
+    /// The unreadable ones: [`ErrorKind::Schema`], by their index in the batch.
+    pub refused: Vec<Refusal>,
+}
+
 /// One record of a batch: a view of the vendor's own JSON text.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
     text: &'a str,
     change: Change,
+    /// Whether it holds bytes that are no UTF-8, in whose place `?` stands.
+    broken: bool,
 }
 
 impl<'a> Record<'a> {
@@ -190,8 +219,16 @@ impl<'a> Record<'a> {
 
     /// One field. [`Value::Missing`] when the record has no such field; the last of several members
     /// with the same name counts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`] when the field may hold bytes that are no UTF-8: see [`Batch::unreadable`].
     pub fn get(self, path: &FieldPath) -> Result<Value<'a>> {
-        Ok(json::get(self.text, path)?)
+        let value = json::get(self.text, path)?;
+        // A name may be what is broken: a field that is not there may be one whose name cannot be read.
+        if self.broken && (value.is_missing() || value.raw().contains('?')) {
+            return Err(Error::new(ErrorKind::Schema, NOT_TEXT).with_field(path.to_string()));
+        }
+        Ok(value)
     }
 
     /// The record as a `T` through serde; unknown fields are the type's business.
@@ -199,6 +236,9 @@ impl<'a> Record<'a> {
     /// # Errors
     /// [`ErrorKind::Schema`] with the path of the field that does not fit.
     pub fn parse<T: Deserialize<'a>>(self) -> Result<T> {
+        if self.broken {
+            return Err(Error::new(ErrorKind::Schema, NOT_TEXT));
+        }
         // The plain parser first: tracking the path costs, and is needed only when it fails.
         serde_json::from_str(self.text).map_err(|error| {
             let mut track = serde_path_to_error::Track::new();
@@ -208,6 +248,12 @@ impl<'a> Record<'a> {
                 .with_field(track.path().to_string())
         })
     }
+}
+
+const NOT_TEXT: &str = "the record holds bytes that are not UTF-8";
+
+fn not_text(index: usize) -> Error {
+    Error::new(ErrorKind::Schema, NOT_TEXT).with_record(format!("#{index}"))
 }
 
 /// What serde found wrong, without the value it names: that is the customer's data.

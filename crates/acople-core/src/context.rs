@@ -125,6 +125,14 @@ impl Context {
         self.cancel.as_ref()
     }
 
+    /// Waits until the caller gives up: for ever without a signal.
+    pub async fn cancelled(&self) {
+        match &self.cancel {
+            Some(cancel) => cancel.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Whether the caller gave up.
     pub fn is_cancelled(&self) -> bool {
         self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)

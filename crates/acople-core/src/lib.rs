@@ -7,6 +7,7 @@ mod catalog;
 mod clock;
 mod connector;
 mod context;
+pub mod csv;
 mod cursors;
 mod decimal;
 mod error;
@@ -25,7 +26,7 @@ mod vendor;
 mod write;
 
 pub use auth::{AuthProvider, AuthStamp, Endpoint, Refresh};
-pub use batch::{Batch, BatchBuilder, Change, Record};
+pub use batch::{Batch, BatchBuilder, Change, Record, Unreadable};
 pub use cancel::CancelToken;
 pub use catalog::{BatchLimits, Catalog, Deletes, Listing, ReadMode, Stream, WriteMode};
 pub use clock::{Clock, SystemClock};

@@ -44,6 +44,38 @@ pub fn base_url(field: &str, text: &str) -> Result<Url> {
     secure_base(text).map_err(|fault| Error::config(field, format!("the URL {fault}")))
 }
 
+/// The base URL of a tenant, whose name stands in the place of `{}`: the host is built from one checked label
+/// (RFC 1123, 2.1) and not from a text that may hold a whole host, a port or a path.
+///
+/// ```
+/// use acople_http::tenant_base;
+///
+/// let base = tenant_base("shop", "https://{}.myshopify.com", "acme-wares")?;
+/// assert_eq!(base.as_str(), "https://acme-wares.myshopify.com/");
+/// assert!(tenant_base("shop", "https://{}.myshopify.com", "acme.evil.example/").is_err());
+/// # Ok::<(), acople_core::Error>(())
+/// ```
+///
+/// # Errors
+/// `Config` that names the field: letters, digits and inner hyphens, at most 63 of them, and no name that is
+/// encoded (`xn--`).
+pub fn tenant_base(field: &str, pattern: &'static str, label: &str) -> Result<Url> {
+    if !is_label(label) {
+        let message = "is no account's name: letters, digits and hyphens between them, at most 63";
+        return Err(Error::config(field, message));
+    }
+    base_url(field, &pattern.replacen("{}", label, 1))
+}
+
+fn is_label(text: &str) -> bool {
+    let encoded = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && !encoded
+}
+
 fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

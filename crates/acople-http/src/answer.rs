@@ -1,15 +1,17 @@
 //! The vendor's answer, whole or as it comes.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
-use acople_core::json::Page;
+use acople_core::json::{self, Page};
 use acople_core::{Body, Context, Error, ErrorKind, Permit, Result};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use memchr::memchr2_iter;
 use serde::de::DeserializeOwned;
 
 use crate::body::BodyReader;
-use crate::retry_after;
+use crate::{charset, retry_after};
 
 /// A complete answer: status, headers and the whole body, decompressed and within the limits.
 #[derive(Debug)]
@@ -61,20 +63,45 @@ impl Answer {
         retry_after(&self.headers, self.received_at)
     }
 
-    /// The body as a page of JSON text, checked to be UTF-8, not copied.
+    /// The body as a page of JSON text. One in UTF-8 is checked and not copied, one in another charset that
+    /// the answer declares is converted.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] when it is not UTF-8.
+    /// [`ErrorKind::Protocol`] when it is not text in its charset, or the charset is not known.
     pub fn into_page(self) -> Result<Page> {
-        Ok(Page::from_bytes(self.body)?)
+        Ok(Page::from_bytes(charset::utf8(&self.headers, self.body)?.into_owned())?)
     }
 
-    /// The body as a `T`, for small answers.
+    /// As [`into_page`](Self::into_page), for pages of records: bytes that are no text spoil the records in
+    /// which they stand and not the page. See [`Batch::unreadable`](acople_core::Batch::unreadable).
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] with the path at which the answer is not what it should be.
+    /// [`ErrorKind::Protocol`] when the charset is not known, or most of it is no text.
+    pub fn into_marked_page(self) -> Result<Page> {
+        Ok(Page::from_bytes_marked(charset::utf8(&self.headers, self.body)?.into_owned())?)
+    }
+
+    /// The body as text, without a byte-order mark, converted from the charset that the answer declares.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] when it is not text in its charset, or the charset is not known.
+    pub fn text(&self) -> Result<Cow<'_, str>> {
+        let not_text = || Error::new(ErrorKind::Protocol, "the answer is not text in its charset");
+        Ok(match charset::utf8(&self.headers, &*self.body)? {
+            Cow::Borrowed(bytes) => Cow::Borrowed(str::from_utf8(unmarked(bytes)).map_err(|_| not_text())?),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| not_text())?),
+        })
+    }
+
+    /// The body as a `T`, for small answers, converted from the charset that the answer declares.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] with the place at which the answer is not what it should be, `TooLarge` when it is
+    /// nested too deeply, wherever in it.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        let mut parser = serde_json::Deserializer::from_slice(&self.body);
+        let body = charset::utf8(&self.headers, &*self.body)?;
+        ensure_shallow(unmarked(&body))?;
+        let mut parser = serde_json::Deserializer::from_slice(unmarked(&body));
         T::deserialize(&mut parser).and_then(|value| parser.end().map(|()| value)).map_err(|error| {
             let message = format!(
                 "the answer is not the JSON it should be (line {}, column {})",
@@ -86,7 +113,26 @@ impl Answer {
     }
 }
 
-/// An answer whose body is read as it comes, for downloads larger than memory.
+/// Refuses what is nested too deeply also where the parser would only skip it: serde_json counts what it builds.
+fn ensure_shallow(text: &[u8]) -> Result<()> {
+    // Most answers have not that many brackets, and are not looked through twice.
+    if memchr2_iter(b'{', b'[', text).nth(json::MAX_DEPTH as usize - 1).is_none() {
+        return Ok(());
+    }
+    match str::from_utf8(text).map(json::value) {
+        Ok(Err(error @ json::Error::TooDeep { .. })) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Without the byte-order mark of UTF-8.
+fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// An answer whose body is read as it comes, for downloads larger than memory: whole files with
+/// [`Resumable`](crate::Resumable), lines with [`Lines`](crate::Lines), events with
+/// [`ServerEvents`](crate::ServerEvents).
 #[derive(Debug)]
 pub struct Download {
     pub(crate) status: StatusCode,
@@ -106,6 +152,17 @@ impl Download {
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// Whether the body is compressed on the wire: ranges of it are not ranges of what is read here.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.reader.is_packed()
+    }
+
+    /// Allows a body that is quiet for long stretches.
+    pub(crate) fn without_floor(mut self) -> Self {
+        self.reader.without_floor();
+        self
     }
 
     /// The next piece, decompressed; `None` at the end. Each piece has its own idle deadline.

@@ -16,14 +16,26 @@ use tokio::time::Instant;
 /// Largest first allocation for a body whose length the vendor announces.
 const FIRST_ALLOCATION: u64 = 16 << 20;
 
-/// A body that brings fewer bytes than this in so much time of waiting is given up, unless the time is that of
-/// one or two silences: an answer that is worked out for long may be short.
-const PACE_WINDOW: Duration = Duration::from_secs(20);
-const PACE_BYTES: usize = 20;
+/// Silences that may fill a window of the floor: an answer that is worked out for long may be short.
 const SILENCES: usize = 2;
 
+/// What counts as one; less where the window is short.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Decompressed bytes that are handed out at once, give or take what 1 KiB of the wire expands to.
+const PIECE: usize = 1 << 20;
+
 /// Limits of one answer's body.
-#[derive(Clone, Copy, Debug)]
+///
+/// ```
+/// use std::time::Duration;
+/// use acople_http::BodyLimits;
+///
+/// let mut limits = BodyLimits::default();
+/// limits.bytes = 4 << 20;
+/// limits.idle = Duration::from_secs(90); // a vendor that is known to think for long
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BodyLimits {
     /// Bytes of a whole body, decompressed.
@@ -34,12 +46,32 @@ pub struct BodyLimits {
     pub free: usize,
     /// The longest silence between two pieces.
     pub idle: Duration,
+    /// The fewest bytes that must come in each `floor_window` of waiting; a body that comes more slowly is
+    /// given up, unless one or two silences filled the window. 0 switches the floor off: for streams of
+    /// events, which may be quiet.
+    pub floor_bytes: usize,
+    /// See `floor_bytes`.
+    pub floor_window: Duration,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { bytes: 64 << 20, ratio: 100, free: 1 << 20, idle: Duration::from_secs(30) }
+        Self {
+            bytes: 64 << 20,
+            ratio: 100,
+            free: 1 << 20,
+            idle: Duration::from_secs(30),
+            floor_bytes: 20,
+            floor_window: Duration::from_secs(20),
+        }
     }
+}
+
+#[derive(Debug)]
+struct Gzip {
+    decoder: MultiGzDecoder<Vec<u8>>,
+    /// Came from the wire and is not decompressed yet.
+    packed: Bytes,
 }
 
 /// Reads and decompresses one body.
@@ -47,7 +79,7 @@ impl Default for BodyLimits {
 pub(crate) struct BodyReader {
     limits: BodyLimits,
     /// In a box of its own: most answers have none, and the reader lives in every call's future.
-    gzip: Option<Box<MultiGzDecoder<Vec<u8>>>>,
+    gzip: Option<Box<Gzip>>,
     compressed: usize,
     expanded: usize,
     announced: u64,
@@ -79,7 +111,7 @@ impl BodyReader {
         } else if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
             None
         } else if encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip") {
-            Some(Box::new(MultiGzDecoder::new(Vec::new())))
+            Some(Box::new(Gzip { decoder: MultiGzDecoder::new(Vec::new()), packed: Bytes::new() }))
         } else {
             return Err(foreign_encoding());
         };
@@ -115,14 +147,15 @@ impl BodyReader {
             whole.reserve_exact(usize::try_from(self.announced.min(FIRST_ALLOCATION)).unwrap_or(0));
         }
         while let Some(piece) = self.next(&mut body).await? {
+            // Before it is copied: nothing beyond the limit is ever held twice.
+            if piece.len() > limit - whole.len() {
+                return Err(too_large(limit));
+            }
             if whole.is_empty() && whole.capacity() == 0 {
                 // One piece is the rule for small answers: taken over without a copy where possible.
                 whole = Vec::from(piece);
             } else {
                 whole.extend_from_slice(&piece);
-            }
-            if whole.len() > limit {
-                return Err(too_large(limit));
             }
         }
         Ok(whole)
@@ -131,6 +164,9 @@ impl BodyReader {
     /// The next piece, decompressed; `None` at the end.
     pub(crate) async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>> {
         while !self.ended {
+            if let Some(piece) = self.expand()? {
+                return Ok(Some(piece));
+            }
             let mut chunk = pin!(body.chunk());
             // Most pieces are there already: no timer is set for them.
             let chunk = match poll_fn(|task| Poll::Ready(chunk.as_mut().poll(task))).await {
@@ -140,7 +176,7 @@ impl BodyReader {
                     let chunk = tokio::time::timeout(self.limits.idle, chunk).await;
                     let silence = asked.elapsed();
                     self.waited += silence;
-                    self.silences += usize::from(silence > Duration::from_secs(1));
+                    self.silences += usize::from(silence > SILENCE.min(self.limits.floor_window / 20));
                     chunk
                 }
             };
@@ -160,8 +196,10 @@ impl BodyReader {
                 }
             };
             self.keeps_pace(chunk.len())?;
-            if let Some(piece) = self.expand(chunk)? {
-                return Ok(Some(piece));
+            self.compressed += chunk.len();
+            match &mut self.gzip {
+                Some(gzip) => gzip.packed = chunk,
+                None => return Ok(Some(chunk)),
             }
         }
         Ok(None)
@@ -170,10 +208,10 @@ impl BodyReader {
     /// Whether the body comes faster than drop by drop.
     fn keeps_pace(&mut self, bytes: usize) -> Result<()> {
         self.trickled = self.trickled.saturating_add(bytes);
-        if self.waited < PACE_WINDOW {
+        if self.waited < self.limits.floor_window {
             return Ok(());
         }
-        if self.trickled >= PACE_BYTES {
+        if self.trickled >= self.limits.floor_bytes {
             (self.waited, self.silences, self.trickled) = (Duration::ZERO, 0, 0);
             return Ok(());
         }
@@ -187,23 +225,35 @@ impl BodyReader {
         TransportError::new(Progress::Answered, WireFault::Timeout, message).into_error(self.repeatable)
     }
 
-    fn expand(&mut self, chunk: Bytes) -> Result<Option<Bytes>> {
-        self.compressed += chunk.len();
-        let Some(gzip) = &mut self.gzip else {
-            return Ok(Some(chunk));
+    /// A piece of what came and is still packed.
+    fn expand(&mut self) -> Result<Option<Bytes>> {
+        let Some(Gzip { decoder, packed }) = self.gzip.as_deref_mut().filter(|gzip| !gzip.packed.is_empty())
+        else {
+            return Ok(None);
         };
         // In small steps, so that a bomb is seen before it has gone off.
-        for step in chunk.chunks(1024) {
-            gzip.write_all(step).map_err(|e| broken_gzip(&e))?;
-            let expanded = self.expanded + gzip.get_ref().len();
+        while !packed.is_empty() && decoder.get_ref().len() < PIECE {
+            let step = packed.split_to(packed.len().min(1024));
+            decoder.write_all(&step).map_err(|e| broken_gzip(&e))?;
+            let expanded = self.expanded + decoder.get_ref().len();
             let allowed = self.limits.free.saturating_add(self.compressed.saturating_mul(self.limits.ratio));
             if expanded > allowed {
                 return Err(Error::new(ErrorKind::TooLarge, "the answer expands beyond the allowed ratio"));
             }
         }
-        let piece = std::mem::take(gzip.get_mut());
+        let piece = std::mem::take(decoder.get_mut());
         self.expanded += piece.len();
         Ok((!piece.is_empty()).then(|| piece.into()))
+    }
+
+    /// Whether the body is packed on the wire.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.gzip.is_some()
+    }
+
+    /// Allows a body that is quiet for long stretches, as streams of events are.
+    pub(crate) fn without_floor(&mut self) {
+        self.limits.floor_bytes = 0;
     }
 
     fn finish(&mut self) -> Result<Option<Bytes>> {
@@ -213,8 +263,8 @@ impl BodyReader {
         if self.compressed == 0 {
             return Ok(None);
         }
-        gzip.try_finish().map_err(|e| broken_gzip(&e))?;
-        let piece = std::mem::take(gzip.get_mut());
+        gzip.decoder.try_finish().map_err(|e| broken_gzip(&e))?;
+        let piece = std::mem::take(gzip.decoder.get_mut());
         Ok((!piece.is_empty()).then(|| piece.into()))
     }
 }

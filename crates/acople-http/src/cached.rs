@@ -215,18 +215,12 @@ impl Inner {
         // The same instant for a call that goes to the vendor: its own time-out says more than that of the
         // wait for somebody else's answer.
         let cx = cx.clone().with_deadline(deadline.into_std());
-        let caller = cx.cancel().cloned();
         let work = pin!(tokio::time::timeout_at(deadline, async {
             let request = self.request(&cx, call).await?;
             let asked = Asked { scope, tenant: cx.tenant(), request: &request, deadline };
             scope.cache.answer(&asked, &Wire { client: self, cx: &cx, call }).await
         }));
-        let cancelled = pin!(async {
-            match &caller {
-                Some(caller) => caller.cancelled().await,
-                None => std::future::pending().await,
-            }
-        });
+        let cancelled = pin!(cx.cancelled());
         let result = match select(work, cancelled).await {
             Either::Left((Ok(result), _)) => result,
             Either::Left((Err(_), _)) => Err(Error::new(ErrorKind::Timeout, "the deadline passed")),

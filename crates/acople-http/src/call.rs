@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use acople_core::{Error, ErrorKind, Result};
 
+use crate::Multipart;
 use crate::request::QUERY;
 
 /// What may stand unescaped in a path segment: RFC 3986 `pchar` without `%`.
@@ -218,6 +219,20 @@ impl Call {
     pub fn form<K: AsRef<str>, V: AsRef<str>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         self.body("application/x-www-form-urlencoded", body)
+    }
+
+    /// Sets a form with files (`multipart/form-data`).
+    ///
+    /// # Errors
+    /// None that is known: what a form refuses, it refuses when it is built.
+    pub fn multipart(mut self, form: Multipart) -> Result<Self> {
+        let (content_type, body) = form.into_body();
+        let content_type = HeaderValue::try_from(content_type).map_err(|e| {
+            Error::new(ErrorKind::Internal, "a boundary that no header carries").with_source(e)
+        })?;
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body;
+        Ok(self)
     }
 
     /// Sets a body of any type.

@@ -58,6 +58,7 @@ pub struct Client(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) base: Url,
+    pub(crate) link_origins: Vec<Url>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) auth: Option<Arc<dyn AuthProvider>>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
@@ -85,6 +86,7 @@ impl Client {
     pub fn builder(base: &str, transport: Arc<dyn Transport>) -> Result<ClientBuilder> {
         Ok(ClientBuilder {
             base: base_url("base_url", base)?,
+            link_origins: Vec::new(),
             transport,
             auth: None,
             limiter: None,
@@ -148,6 +150,7 @@ impl fmt::Debug for Client {
 #[derive(Debug)]
 pub struct ClientBuilder {
     base: Url,
+    link_origins: Vec<Url>,
     transport: Arc<dyn Transport>,
     auth: Option<Arc<dyn AuthProvider>>,
     limiter: Option<Arc<dyn RateLimiter>>,
@@ -232,6 +235,19 @@ impl ClientBuilder {
         self
     }
 
+    /// Allows the vendor's links to lead to these origins too, for vendors that serve further pages or files
+    /// from another host than the base URL's. The credentials go there as well: constants of the connector
+    /// belong here, nothing that an answer said.
+    ///
+    /// # Errors
+    /// `Config` for one to which credentials may not travel: see [`secure_base`](crate::secure_base).
+    pub fn link_origins<'a>(mut self, origins: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        for origin in origins {
+            self.link_origins.push(base_url("link_origins", origin)?);
+        }
+        Ok(self)
+    }
+
     /// Adds headers to every request.
     pub fn headers(mut self, headers: HeaderMap) -> Self {
         self.headers.extend(headers);
@@ -262,6 +278,7 @@ impl ClientBuilder {
         });
         Client(Arc::new(Inner {
             base: self.base,
+            link_origins: self.link_origins,
             transport: self.transport,
             auth: self.auth,
             limiter,

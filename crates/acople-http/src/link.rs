@@ -7,21 +7,23 @@ use url::Url;
 /// folder.
 ///
 /// # Errors
-/// [`ErrorKind::Protocol`] when it is no URL or leaves the origin of `base`: credentials never follow a
-/// link to another scheme, host or port.
-pub(crate) fn resolve(base: &Url, path: &str, link: &str) -> Result<Url> {
+/// [`ErrorKind::Protocol`] when it is no URL or leaves the origin of `base` for one that is not among `others`:
+/// credentials never follow a link to another scheme, host or port.
+pub(crate) fn resolve(base: &Url, others: &[Url], path: &str, link: &str) -> Result<Url> {
     let mut from = base.clone();
     let folder = base.path().trim_end_matches('/');
     from.set_path(&format!("{folder}{}", if path.is_empty() { "/" } else { path }));
     let url = from
         .join(link)
         .map_err(|_| Error::new(ErrorKind::Protocol, "the vendor gave a link that is no URL"))?;
-    let same = url.scheme() == base.scheme()
-        && url.host() == base.host()
-        && url.port_or_known_default() == base.port_or_known_default()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if !same {
+    let bare = url.username().is_empty() && url.password().is_none();
+    // The host is compared as it was parsed: in lower case, in punycode, a trailing dot kept.
+    let same = |origin: &Url| {
+        url.scheme() == origin.scheme()
+            && url.host() == origin.host()
+            && url.port_or_known_default() == origin.port_or_known_default()
+    };
+    if !(bare && (same(base) || others.iter().any(same))) {
         tracing::warn!(
             base = base.host_str().unwrap_or_default(),
             link = url.host_str().unwrap_or_default(),

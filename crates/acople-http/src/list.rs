@@ -71,7 +71,7 @@ impl List {
         };
         let answer = list.client.send(&list.cx, &call).await?;
         let headers = answer.headers().clone();
-        let page = answer.into_page()?;
+        let page = answer.into_marked_page()?;
         let split =
             list.envelope.split(&page).map_err(|e| Error::from(e).with_operation(call.operation()))?;
         let next = list.paging.next(at, &page, &split, &headers)?;

@@ -184,8 +184,10 @@ impl Paging {
                 Some(Position::Count(number.saturating_add(1)))
             }
             Self::Keyset { field, .. } => {
-                let last = split.records.last().map(|span| page.text(*span)).unwrap_or_default();
-                let Some(key) = text(json::get(last, field)?)? else {
+                let span = split.records.last().copied().unwrap_or_default();
+                let key = text(json::get(page.text(span), field)?)?;
+                // A key with bytes that are no text is none to go on from.
+                let Some(key) = key.filter(|key| !(page.is_broken(span) && key.contains('?'))) else {
                     let message = "the last record has no key to go on from";
                     return Err(Error::new(ErrorKind::Protocol, message).with_field(field.to_string()));
                 };

@@ -34,7 +34,7 @@ impl Inner {
             Some(endpoint) => Some(endpoint.await?),
             None => None,
         };
-        let url = target(named.as_ref().unwrap_or(&self.base), call)?;
+        let url = target(named.as_ref().unwrap_or(&self.base), &self.link_origins, call)?;
         let mut request = Request::new(call.method.clone(), url);
         let headers = request.headers_mut();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
@@ -55,9 +55,9 @@ impl Inner {
 }
 
 /// The URL of a call: below the base, or a vendor's link held to the base's origin.
-fn target(base: &Url, call: &Call) -> Result<Url> {
+fn target(base: &Url, others: &[Url], call: &Call) -> Result<Url> {
     let mut url = match &call.target {
-        Target::Link { text, from } => link::resolve(base, from, text)?,
+        Target::Link { text, from } => link::resolve(base, others, from, text)?,
         Target::Climbing => {
             return Err(Error::new(ErrorKind::Invalid, "a path segment of dots alone would leave its place"));
         }

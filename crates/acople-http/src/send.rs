@@ -115,7 +115,7 @@ impl Inner {
         );
         // Pinned where it is made: it is large, and every wrapper would move it.
         let work = pin!(self.attempts(run));
-        let result = stage.bound(deadline, cx.cancel(), work).instrument(span.clone()).await;
+        let result = stage.bound(deadline, cx, work).instrument(span.clone()).await;
         let result = match result {
             Ok(result) => result,
             Err(Ended::Deadline) => Err(stage.ended(ErrorKind::Timeout, "the deadline passed", repeatable)),

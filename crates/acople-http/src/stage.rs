@@ -1,12 +1,12 @@
 //! How far a call has come, and the one timer that bounds it.
 
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use acople_core::{CancelToken, Error, ErrorKind};
+use acople_core::{Context, Error, ErrorKind};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Where a call stands: what it means when a deadline strikes or the caller gives up.
@@ -114,22 +114,17 @@ impl Stage {
     pub(crate) async fn bound<T>(
         &self,
         deadline: Instant,
-        cancel: Option<&CancelToken>,
+        cx: &Context,
         mut work: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, Ended> {
         let mut timer = pin!(None::<Sleep>);
-        let mut cancelled = pin!(async {
-            match cancel {
-                Some(cancel) => cancel.cancelled().await,
-                None => pending().await,
-            }
-        });
+        let mut cancelled = pin!(cx.cancelled());
         poll_fn(|task| {
             loop {
                 if let Poll::Ready(done) = work.as_mut().poll(task) {
                     return Poll::Ready(Ok(done));
                 }
-                if cancel.is_some() && cancelled.as_mut().poll(task).is_ready() {
+                if cx.cancel().is_some() && cancelled.as_mut().poll(task).is_ready() {
                     return Poll::Ready(Err(Ended::Cancelled));
                 }
                 let until = self.head_until().map_or(deadline, |head| head.min(deadline));

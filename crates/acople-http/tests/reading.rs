@@ -10,7 +10,8 @@ use acople_core::{
     Result,
 };
 use acople_http::{
-    Call, Carried, Client, Left, List, Paging, Portion, Position, Step, Walk, events, place_of, write_checked,
+    Call, Carried, Changes, Client, Left, List, Paging, Portion, Position, Step, Walk, events, place_of,
+    write_checked,
 };
 use acople_testkit::{Reply, ScriptedTransport};
 use futures_util::StreamExt;
@@ -223,6 +224,29 @@ async fn the_length_of_a_call_is_that_of_its_path_and_query_as_they_are_sent() {
 
 fn number(record: Record<'_>) -> usize {
     place_of(record, &["id"].into_iter().collect(), |text| text.parse().ok()).unwrap()
+}
+
+#[test]
+fn body_16_cursors_compare_instants_and_not_the_texts_that_name_them() {
+    // In the order of their texts the second would be the newest, and the last the oldest.
+    let texts = [
+        "2026-07-01T09:00:00Z",
+        "2026-07-01T10:30:00+02:00",
+        "2026-07-01T09:00:00.250Z",
+        "2026-06-30T23:59:59.999-10:00",
+    ];
+    let batch = Batch::from_records("things", texts.map(|at| format!(r#"{{"changed":"{at}"}}"#))).unwrap();
+    let mut run = Changes::<String>::begin(None, "changed", std::time::UNIX_EPOCH).unwrap();
+    let instants: Vec<i64> = batch
+        .iter()
+        .map(|record| {
+            let read = |text: &str| text.parse().ok().map(jiff::Timestamp::as_millisecond);
+            place_of(record, &["changed"].into_iter().collect(), read).unwrap()
+        })
+        .inspect(|at| run.saw(*at))
+        .collect();
+    assert_eq!(run.high(), instants.last());
+    assert!(instants[1] < instants[0] && instants[0] < instants[2] && instants[2] < instants[3]);
 }
 
 async fn written(refuse: &'static [usize], fails: bool) -> (Result<Vec<Outcome>>, Vec<usize>) {

@@ -103,6 +103,8 @@ pub enum TimeFormat {
     EpochMillis,
     /// Milliseconds since 1970 as a text; read from a number or a text.
     EpochMillisText,
+    /// Microseconds since 1970 as a number; read from a number or a text.
+    EpochMicros,
     /// `/Date(1767225600000+0000)/`, as OData version 2 writes it; the offset may be absent when read.
     Odata,
     /// A pattern of `strftime` directives, such as `%d/%m/%Y %H:%M`.
@@ -121,6 +123,7 @@ impl TimeFormat {
             | Self::EpochMillis
             | Self::EpochMillisText
             | Self::Odata => Some(2),
+            Self::EpochMicros => Some(3),
             Self::Pattern(_) => None,
         }
     }

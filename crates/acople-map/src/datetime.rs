@@ -53,6 +53,10 @@ impl Notation {
                 let moment = whole(text).and_then(|millis| Timestamp::from_millisecond(millis).ok());
                 moment.map(Moment::Instant).ok_or_else(|| misfit("epoch_millis"))
             }
+            TimeFormat::EpochMicros => {
+                let moment = whole(text).and_then(|micros| Timestamp::from_microsecond(micros).ok());
+                moment.map(Moment::Instant).ok_or_else(|| misfit("epoch_micros"))
+            }
             TimeFormat::Odata => read_odata(text).map(Moment::Instant).ok_or_else(|| misfit("odata")),
             TimeFormat::Pattern(pattern) => self.read_pattern(pattern, text),
         }
@@ -122,6 +126,7 @@ impl Notation {
             }
             TimeFormat::EpochMillis => Scalar::number(millis()),
             TimeFormat::EpochMillisText => Scalar::text(millis()),
+            TimeFormat::EpochMicros => Scalar::number(instant.as_nanosecond().div_euclid(1_000).to_string()),
             TimeFormat::Odata => Scalar::text(format!("/Date({}+0000)/", millis())),
             TimeFormat::Pattern(pattern) => {
                 let zoned = instant.to_zoned_datetime(zone());

@@ -183,3 +183,48 @@ fn body_16_the_first_and_the_last_year_and_leap_seconds_are_read_and_no_date_is_
     }
     assert_eq!(convert("from: rfc3339, to: rfc3339", "true"), Err(ErrorKind::Schema));
 }
+
+#[test]
+fn body_16_every_notation_of_a_moment_is_read_as_that_moment_or_refused() {
+    let moment = Ok("2026-07-01T12:00:00Z".to_owned());
+    let refused = || Err(ErrorKind::Schema);
+    for (spec, raw, expected) in [
+        ("from: epoch_seconds", "1782907200", moment.clone()),
+        ("from: epoch_seconds", r#""1782907200""#, moment.clone()),
+        ("from: epoch_millis", "1782907200000", moment.clone()),
+        ("from: epoch_micros", "1782907200000000", moment.clone()),
+        ("from: epoch_micros", r#""1782907200000000""#, moment.clone()),
+        ("from: odata", r#""/Date(1782907200000)/""#, moment.clone()),
+        ("from: rfc3339", r#""2026-07-01T07:00:00-05:00""#, moment.clone()),
+        // The zone counts where the text names none, and nowhere else.
+        ("from: rfc3339, zone: Europe/Madrid", r#""2026-07-01T14:00:00""#, moment.clone()),
+        ("from: rfc3339, zone: Europe/Madrid", r#""2026-07-01T12:00:00Z""#, moment.clone()),
+        ("from: {pattern: '%d/%m/%Y %H:%M'}, zone: America/Lima", r#""01/07/2026 07:00""#, moment),
+        // Hours that the clock skips or repeats there, and the same hours where it does neither.
+        ("from: rfc3339, zone: America/New_York", r#""2026-03-08T02:30:00""#, refused()),
+        ("from: rfc3339, zone: America/New_York", r#""2026-11-01T01:30:00""#, refused()),
+        ("from: rfc3339, zone: America/Lima", r#""2026-03-08T02:30:00""#, Ok("2026-03-08T07:30:00Z".into())),
+        // The ends of what can be written.
+        ("from: rfc3339", r#""0001-01-01T00:00:00Z""#, Ok("0001-01-01T00:00:00Z".into())),
+        ("from: rfc3339", r#""0001-01-01T00:00:00+01:00""#, refused()),
+        ("from: rfc3339", r#""9999-12-30T22:00:00Z""#, Ok("9999-12-30T22:00:00Z".into())),
+        ("from: rfc3339", r#""10000-01-01T00:00:00Z""#, refused()),
+        ("from: epoch_micros", "9223372036854775807", refused()),
+        ("from: epoch_seconds", "9223372036854775808", refused()),
+        ("from: epoch_seconds", "-62135596800", Ok("0001-01-01T00:00:00Z".into())),
+        ("from: epoch_seconds", "-62135596801", refused()),
+        // A leap second is the last one before it; a clock does not have it anywhere else.
+        ("from: rfc3339", r#""2016-12-31T23:59:60Z""#, Ok("2016-12-31T23:59:59Z".into())),
+        ("from: rfc3339", r#""2016-12-31T23:59:61Z""#, refused()),
+        // What databases write where there is no date.
+        ("from: rfc3339", r#""0000-00-00""#, refused()),
+        ("from: rfc3339", r#""0000-00-00 00:00:00""#, refused()),
+        ("from: date", r#""0000-00-00""#, refused()),
+        ("from: {pattern: '%d/%m/%Y'}", r#""00/00/0000""#, refused()),
+    ] {
+        assert_eq!(convert(&format!("to: rfc3339, {spec}"), raw), expected, "{spec} {raw}");
+    }
+    let micros = |raw| convert("from: rfc3339, to: epoch_micros", raw).unwrap();
+    assert_eq!(micros(r#""2026-07-01T12:00:00.0000019Z""#), "1782907200000001", "cut, not rounded up");
+    assert_eq!(micros(r#""1969-12-31T23:59:59.9999995Z""#), "-1");
+}

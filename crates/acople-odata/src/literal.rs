@@ -237,4 +237,45 @@ mod tests {
             }
         }
     }
+
+    /// The value of a text's literal as a server reads it (OData 4.01 ABNF, `string`).
+    fn read(literal: &str) -> Option<String> {
+        let inner = literal.strip_prefix('\'')?.strip_suffix('\'')?;
+        let mut quotes = 0;
+        let mut value = String::new();
+        for c in inner.chars() {
+            quotes = if c == '\'' { quotes + 1 } else { 0 };
+            if quotes == 2 {
+                quotes = 0;
+            } else {
+                value.push(c);
+            }
+        }
+        // A quote that stands alone ends the literal.
+        (inner.split(|c| c != '\'').all(|run| run.len() % 2 == 0)).then_some(value)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn url_07_a_text_read_again_is_the_text(value in "['%&=()a\\\\\"\u{2019}/-]{0,12}|.{0,12}") {
+            for protocol in [Protocol::V2, Protocol::V4] {
+                let literal = Primitive::Text.literal(protocol, &value).unwrap();
+                proptest::prop_assert_eq!(read(&literal), Some(value.clone()));
+            }
+        }
+
+        #[test]
+        fn url_07_other_types_take_nothing_that_ends_their_literal(value in "[0-9a-fTZPDHMS:.+' ()=-]{0,40}|.{0,12}") {
+            for primitive in [
+                Primitive::Guid, Primitive::Boolean, Primitive::Integer, Primitive::Long, Primitive::Decimal,
+                Primitive::DateTime, Primitive::DateTimeOffset, Primitive::Date, Primitive::Time,
+            ] {
+                for protocol in [Protocol::V2, Protocol::V4] {
+                    let Ok(literal) = primitive.literal(protocol, &value) else { continue };
+                    let bare = literal.strip_suffix('\'').and_then(|l| l.split_once('\'')).map_or(&*literal, |(_, l)| l);
+                    proptest::prop_assert!(!bare.contains(['\'', ' ', '(', ')', '=', '&', '/']), "{}", literal);
+                }
+            }
+        }
+    }
 }

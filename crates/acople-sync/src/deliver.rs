@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use acople_core::json::{Cells, FieldPath, Projection};
 use acople_core::{
-    Batch, Change, Context, Error, ErrorKind, Mapped, Outcome, Quarantined, Result, Stage, StateKey,
-    WriteMode, WriteRequest,
+    Batch, Change, Context, Error, ErrorKind, Mapped, Outcome, Quarantined, Refusal, Result, Stage, StateKey,
+    Unreadable, WriteMode, WriteRequest,
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
@@ -66,18 +66,21 @@ impl Delivery<'_> {
         position: impl Fn(usize) -> Position<'p>,
         quarantined: &mut bool,
     ) -> Result<Receipt> {
-        let mapped = match &self.plan.mapper {
-            Some(mapper) => mapper.map(batch)?,
-            None => Mapped::unchanged(batch),
-        };
-        check(batch, &mapped)?;
+        let unreadable = batch.unreadable();
+        let mut mapped = self.map(unreadable.as_ref().map_or(batch, |unreadable| &unreadable.rest))?;
+        let mut refused = Vec::new();
+        if let Some(Unreadable { places, refused: broken, .. }) = unreadable {
+            let indices = mapped.origins.iter_mut().chain(mapped.refused.iter_mut().map(|r| &mut r.index));
+            for index in indices {
+                *index = places.get(*index).copied().unwrap_or(*index);
+            }
+            let read = |r: Refusal| Refused { index: r.index, stage: Stage::Read, error: r.error };
+            refused.extend(broken.into_iter().map(read));
+        }
         let mut settlement = Settlement::of(batch.len());
         settlement.skipped(mapped.skipped);
-        let mut refused: Vec<Refused> = mapped
-            .refused
-            .into_iter()
-            .map(|r| Refused { index: r.index, stage: Stage::Map, error: r.error })
-            .collect();
+        let unmapped = |r: Refusal| Refused { index: r.index, stage: Stage::Map, error: r.error };
+        refused.extend(mapped.refused.into_iter().map(unmapped));
         let records = mapped.batch.with_stream(self.plan.destination_stream.as_str());
         self.write(batch, &records, &mapped.origins, &mut settlement, &mut refused).await?;
 
@@ -98,6 +101,15 @@ impl Delivery<'_> {
             self.plan.quarantine.remove(&settled).await?;
         }
         settlement.receipt()
+    }
+
+    fn map(&self, batch: &Batch) -> Result<Mapped> {
+        let mapped = match &self.plan.mapper {
+            Some(mapper) => mapper.map(batch)?,
+            None => Mapped::unchanged(batch),
+        };
+        check(batch, &mapped)?;
+        Ok(mapped)
     }
 
     /// Writes upserts and deletions, in order, each kind by its own mode.

@@ -1,6 +1,6 @@
 //! Tries quarantined records again.
 
-use acople_core::{BatchBuilder, Change, Context, Quarantined, Result, WriteMode};
+use acople_core::{BatchBuilder, Change, Context, Quarantined, Result, Stage, WriteMode};
 
 use crate::deliver::{Delivery, identity};
 use crate::job::{Job, Plan};
@@ -27,6 +27,7 @@ pub struct Replayed {
 impl Job {
     /// Maps and writes the job's quarantined records again, those for which `choose` says so. A record
     /// that is accepted leaves the quarantine; one that is refused again stays, with its new reason.
+    /// One that its source could not read ([`Stage::Read`]) stays too: what is kept of it is not the record.
     ///
     /// # Errors
     /// What stopped it; records that were not reached stay in quarantine.
@@ -63,7 +64,8 @@ async fn replay(
         let found = plan.quarantine.list(Some(&plan.name), after.as_deref(), BATCH).await?;
         let Some(last) = found.last() else { return Ok(done) };
         after = Some(last.id.clone());
-        let chosen: Vec<Quarantined> = found.into_iter().filter(|q| q.key == key && choose(q)).collect();
+        let chosen: Vec<Quarantined> =
+            found.into_iter().filter(|q| q.key == key && q.stage != Stage::Read && choose(q)).collect();
         if chosen.is_empty() {
             continue;
         }

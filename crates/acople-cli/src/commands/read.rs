@@ -43,7 +43,11 @@ pub(super) async fn read(args: &args::Read, out: &mut Out, cancel: &CancelToken)
             }
         };
         match event.transpose()? {
-            Some(Event::Batch(batch)) => {
+            Some(Event::Batch(mut batch)) => {
+                if let Some(unreadable) = batch.unreadable() {
+                    unreadable.refused.iter().for_each(|r| note(&format!("warning: left out: {}", r.error)));
+                    batch = unreadable.rest;
+                }
                 printed.print(out, &batch)?;
                 out.flush()?;
                 line.set(printed.records, 0);

@@ -38,7 +38,8 @@ impl Envelope {
     /// Checks the whole page and finds its records, in one pass.
     ///
     /// `null` in the place of the records is an empty page; nothing there is [`Error::MissingRecords`], since
-    /// taken for an empty page it would end a listing early.
+    /// taken for an empty page it would end a listing early. A page that is [broken](Page::is_broken) outside
+    /// of its records is [`Error::InvalidUtf8`].
     pub fn split(&self, page: &Page) -> Result<Split, Error> {
         let text = page.as_str();
         let mut cells = vec![Cell::default(); self.paths.len()];
@@ -65,6 +66,12 @@ impl Envelope {
                 }
             },
         };
+        for place in page.broken() {
+            let record = records.get(records.partition_point(|record| record.end <= place.start));
+            if !record.is_some_and(|record| record.start <= place.start && place.end <= record.end) {
+                return Err(Error::InvalidUtf8 { offset: place.start as usize });
+            }
+        }
         Ok(Split { records, extras })
     }
 

@@ -5,6 +5,7 @@ use std::thread;
 use acople_core::json::{
     Cells, Envelope, Error, FieldPath, MAX_DEPTH, Projection, Span, Writer, elements, get, members, value,
 };
+use acople_core::{Batch, Decimal};
 use proptest::prelude::*;
 
 use crate::{page, path, records, table};
@@ -70,6 +71,40 @@ proptest! {
         for text in [plain, padded, scientific] {
             let number = value(&text).unwrap().as_number().unwrap();
             prop_assert_eq!(number.to_scaled(decimals), Some(i128::from(amount)));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn body_10_numbers_of_any_length_are_the_same_text_behind_every_model(
+        whole in "-?(0|[1-9][0-9]{0,60})", fraction in "(\\.[0-9]{1,60})?", exponent in "([eE][+-]?[0-9]{1,6})?",
+    ) {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Typed {
+            id: String,
+            amount: Decimal,
+        }
+        let number = format!("{whole}{fraction}{exponent}");
+        let record = format!(r#"{{"id":"{number}","amount":{number}}}"#);
+        let batch = Batch::from_records("orders", [&record]).unwrap();
+        let cells = batch.project(&Projection::new([path("amount"), path("id")]));
+        let row = cells.row(0).unwrap();
+        let mut writer = Writer::new();
+        writer.begin_object();
+        writer.key("id");
+        writer.text(&row.get(1).scalar_text().unwrap().unwrap());
+        writer.key("amount");
+        writer.number_text(row.get(0).as_number().unwrap().as_str());
+        writer.end_object();
+        prop_assert_eq!(&writer.into_string(), &record);
+
+        let typed: Typed = batch.get(0).unwrap().parse().unwrap();
+        prop_assert_eq!((typed.id.as_str(), typed.amount.as_str()), (number.as_str(), number.as_str()));
+        prop_assert_eq!(serde_json::to_string(&typed).unwrap(), record);
+        let integer = row.get(0).as_number().unwrap();
+        if let Some(value) = integer.to_i64() {
+            prop_assert_eq!(Some(i128::from(value)), integer.to_scaled(0), "exact or not at all");
         }
     }
 }

@@ -3,6 +3,7 @@
 use acople_core::json::{
     Cells, Envelope, Error, FieldPath, Page, Projection, Span, Writer, elements, members,
 };
+use acople_core::{Batch, ErrorKind};
 
 use crate::{page, path, records, table};
 
@@ -22,6 +23,41 @@ fn body_08_invalid_utf8_is_refused_with_its_position_only() {
     let error = Page::from_bytes(b"[\"secret\xff\"]".to_vec()).unwrap_err();
     assert_eq!(error, Error::InvalidUtf8 { offset: 8 });
     assert!(!error.to_string().contains("secret"));
+}
+
+#[test]
+fn body_08_a_marked_page_remembers_where_it_is_no_text() {
+    let text = b"\xef\xbb\xbf{\"n\":null,\"r\":[\"a\",\"\xff\xfe\",\"\xe2\x82\",\"?\"]}";
+    let page = Page::from_bytes_marked(text.to_vec()).unwrap();
+    assert_eq!(page.as_str(), r#"{"n":null,"r":["a","??","??","?"]}"#);
+    let split = Envelope::new(&[path("r")]).split(&page).unwrap();
+    let broken: Vec<bool> = split.records.iter().map(|span| page.is_broken(*span)).collect();
+    assert_eq!(broken, [false, true, true, false]);
+    assert!(page.is_broken(Span { start: 0, end: u32::MAX }));
+    assert_eq!(page.broken().len(), 2, "neighbours are one place");
+    // Without such bytes it is a page like any other.
+    let whole = Page::from_bytes_marked(b"\xef\xbb\xbf[1]".to_vec()).unwrap();
+    assert_eq!((whole.as_str(), whole.broken()), ("[1]", &[][..]));
+    // What is mostly no text is none.
+    let noise = Page::from_bytes_marked(b"a\xff".repeat(10_001));
+    assert_eq!(noise, Err(Error::InvalidUtf8 { offset: 20_001 }));
+}
+
+#[test]
+fn body_08_fields_of_a_record_that_is_no_text_are_refused_where_it_may_matter() {
+    let text = b"[{\"id\":7,\"name\":\"\xff\",\"why\":\"?\"},{\"id\":8,\"why\":\"?\"}]";
+    let page = Page::from_bytes_marked(text.to_vec()).unwrap();
+    let split = Envelope::new(&[FieldPath::default()]).split(&page).unwrap();
+    let batch = Batch::new("things", page, split.records);
+    let field = |index: usize, name| batch.get(index).unwrap().get(&path(name)).map(|value| value.raw());
+    assert_eq!(field(0, "id").unwrap(), "7");
+    for name in ["name", "why", "gone"] {
+        let error = field(0, name).unwrap_err();
+        assert_eq!((error.kind(), error.fields()), (ErrorKind::Schema, &[name.to_owned()][..]));
+    }
+    assert_eq!((field(1, "why").unwrap(), field(1, "gone").unwrap()), (r#""?""#, ""));
+    assert_eq!(batch.select([0]).unreadable().unwrap().places, [0_usize; 0]);
+    assert!(batch.select([1]).unreadable().is_none());
 }
 
 #[test]

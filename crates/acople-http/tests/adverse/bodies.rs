@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{Body, Context, ErrorKind, Request, Response, Result, Transport, TransportError};
-use acople_http::{BodyLimits, Call, Client, RetryPolicy};
+use acople_core::{Body, Context, Error, ErrorKind, Request, Response, Result, Transport, TransportError};
+use acople_http::{Answer, BodyLimits, Call, Classifier, Client, RetryPolicy, StatusClassifier};
 use acople_testkit::{Reply, ScriptedTransport};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -128,4 +128,59 @@ async fn net_12_the_answer_to_head_announces_a_body_that_does_not_come() {
     let client = builder(&transport).body_limits(limits).build();
     let answer = client.send(&Context::new(), &Call::new("look", Method::HEAD)).await.unwrap();
     assert_eq!(answer.header("content-length"), Some("5000000000"));
+}
+
+/// Knows the login page of its vendor.
+#[derive(Debug)]
+struct KnowsLogin;
+
+impl Classifier for KnowsLogin {
+    fn classify(&self, answer: &Answer) -> Result<()> {
+        if memchr::memmem::find(answer.body(), b"id=\"login\"").is_some() {
+            return Err(Error::new(ErrorKind::Reauth, "the session has ended"));
+        }
+        StatusClassifier.classify(answer)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_05_a_login_page_is_a_matter_of_credentials_where_the_connector_says_so() {
+    let page = "<html><form id=\"login\">canary</form></html>";
+    let other = "<html><h1>canary</h1></html>";
+    for (body, kind) in [(page, ErrorKind::Reauth), (other, ErrorKind::Protocol)] {
+        let transport = ScriptedTransport::function(move |_, _| {
+            Reply::new(200, body).header("content-type", "Text/HTML; charset=utf-8")
+        });
+        let client = builder(&transport).classifier(KnowsLogin).build();
+        let error = client.send(&Context::new(), &Call::get("read")).await.unwrap_err();
+        assert_eq!((error.kind(), transport.sent().len()), (kind, 1));
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_02_one_layer_of_what_was_asked_for_and_no_other() {
+    let once = gzip(b"{\"a\":1}");
+    let twice = gzip(&once);
+    for (encoding, body, expected) in [
+        ("gzip", once.clone(), Ok(b"{\"a\":1}".to_vec())),
+        ("X-GZIP", once.clone(), Ok(b"{\"a\":1}".to_vec())),
+        ("identity", b"{}".to_vec(), Ok(b"{}".to_vec())),
+        // Packed twice and said once: one layer comes off, what is below is not looked into.
+        ("gzip", twice.clone(), Ok(once.clone())),
+        ("gzip, gzip", twice, Err(ErrorKind::Protocol)),
+        ("gzip, identity", once.clone(), Err(ErrorKind::Protocol)),
+        ("br", once.clone(), Err(ErrorKind::Protocol)),
+        ("compress", once.clone(), Err(ErrorKind::Protocol)),
+        ("what-ever", once.clone(), Err(ErrorKind::Protocol)),
+        // The header says one thing, the body is another.
+        ("gzip", b"{\"a\":1}".to_vec(), Err(ErrorKind::Protocol)),
+        ("identity", once.clone(), Ok(once)),
+    ] {
+        let reply = Reply::new(200, body).header("content-encoding", encoding);
+        let transport = ScriptedTransport::function(move |_, _| reply.clone());
+        let call = Call::get("read").any_content();
+        let got = client(&transport).send(&Context::new(), &call).await;
+        assert_eq!(got.map(|answer| answer.body().to_vec()).map_err(|e| e.kind()), expected, "{encoding}");
+    }
 }

@@ -6,8 +6,15 @@ mod bodies;
 mod breaker;
 mod breaker_model;
 mod calls;
+mod charsets;
+mod depth;
 mod dropping;
+mod events;
+mod floor;
+mod graphql;
 mod limiter;
+mod resuming;
+mod urls;
 mod writes;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod large;
 mod redirects;
 mod requests;
 mod stalling;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;

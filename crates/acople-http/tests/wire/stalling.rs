@@ -125,3 +125,23 @@ async fn net_09_a_reader_of_ours_that_takes_its_time_is_no_fault() {
     }
     assert_eq!((bytes, pauses), (BYTES, 3));
 }
+
+#[tokio::test]
+async fn net_09_a_body_that_comes_drop_by_drop_falls_through_the_floor() {
+    let drops = Script::new()
+        .read_request()
+        .write(HttpAnswer::new(200).announce(10_000).to_bytes())
+        .write_slowly("x".repeat(10_000), 1, SHORT / 5);
+    let server = FaultServer::start(drops).await.unwrap();
+    let mut limits = BodyLimits::default();
+    // Twenty drops a second come, a hundred are wanted.
+    (limits.floor_bytes, limits.floor_window) = (100, 4 * SHORT);
+    let client = builder(&server.url(), RetryPolicy::none()).body_limits(limits).build();
+    let error = timeout(SOON, client.send(&Context::new(), &Call::get("read"))).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(
+        server.ending(0, SOON).await,
+        Some(Ending::PeerLeft),
+        "after a second, not after eight minutes"
+    );
+}

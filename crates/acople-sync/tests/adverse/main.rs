@@ -5,6 +5,7 @@ mod containment;
 mod crashes;
 mod modes;
 mod pauses;
+mod unreadable;
 mod versions;
 mod waits;
 mod world;

@@ -1,5 +1,6 @@
 //! Reads a file batch by batch, up to where it ended when the read began.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -136,7 +137,7 @@ impl Reader {
                 }
                 return self.part(None, cut_off);
             }
-            let page = Page::from_bytes(bytes)?;
+            let page = Page::from_bytes_marked(bytes)?;
             // The page skips a byte-order mark, and positions count behind it.
             let mark = taken - page.len();
             let spans = spans.into_iter().map(|s| moved(s, mark)).collect();
@@ -206,6 +207,10 @@ impl Reader {
         let Some(fields) = &self.fields else {
             return Ok(batch);
         };
+        if batch.unreadable().is_some() {
+            // Copied into another page, a record would pass for readable.
+            return Ok(batch);
+        }
         let mut picked = BatchBuilder::new(self.stream.clone());
         for record in batch.iter() {
             picked.push(Change::Upsert, |writer| {
@@ -255,9 +260,15 @@ struct Found {
 
 /// Where in a line its record is; nothing for a blank line.
 fn record(line: &[u8], first: bool) -> std::result::Result<Option<(usize, usize)>, &'static str> {
-    let text = std::str::from_utf8(line).map_err(|_| "is not UTF-8")?;
-    let marked = if first { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
-    let from = text.len() - marked.trim_ascii_start().len();
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        // The batch says which records those are: one that is no text is no reason to lose those behind it.
+        Err(_) => Cow::Owned(
+            Page::from_bytes_marked(line.to_vec()).map_err(|_| "is not UTF-8")?.as_str().to_owned(),
+        ),
+    };
+    let marked = if first { text.strip_prefix('\u{feff}').unwrap_or(&text) } else { &text };
+    let from = line.len() - marked.trim_ascii_start().len();
     let record = marked.trim_ascii();
     if record.is_empty() {
         return Ok(None);
@@ -279,6 +290,6 @@ fn moved(span: Span, back: usize) -> Span {
     Span { start: span.start.saturating_sub(back), end: span.end.saturating_sub(back) }
 }
 
-fn name(path: &Path) -> std::borrow::Cow<'_, str> {
+fn name(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }

@@ -168,8 +168,21 @@ async fn a_bad_line_stops_the_read_and_is_named_and_what_stands_before_it_is_del
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_utf_8_are_a_bad_line() {
-    let folder = Folder::with("s", b"{\"a\":1}\n{\"a\":\"\xff\"}\n");
+async fn body_08_bytes_that_are_not_utf_8_spoil_their_record_only() {
+    let text = b"\xef\xbb\xbf{\"a\":\"\xff\"}\n{\"a\":1}\n {\"a\":\"\xc3\"}\n{\"a\":\"z\"}\n";
+    let folder = Folder::with("s", text);
+    for request in [ReadRequest::full("s"), ReadRequest::full("s").with_fields(["a"])] {
+        let events = folder.read(request).await;
+        let batches =
+            events.iter().filter_map(|e| if let Event::Batch(batch) = e { Some(batch) } else { None });
+        let batches: Vec<&Batch> = batches.collect();
+        let unreadable = batches[0].unreadable().unwrap();
+        assert_eq!(unreadable.places, [1, 3]);
+        let rest: Vec<_> = unreadable.rest.iter().map(acople_core::Record::raw).collect();
+        assert_eq!(rest, ["{\"a\":1}", "{\"a\":\"z\"}"]);
+    }
+    // Outside of a text they are no JSON either.
+    let folder = Folder::with("s", b"{\"a\":1}\n{\"a\":\xff}\n");
     let (events, error) = folder.events(ReadRequest::full("s")).await;
     assert_eq!(records(&events).len(), 1);
     assert_eq!(error.unwrap().record(), Some("s.jsonl:2"));

@@ -2,6 +2,7 @@ use acople_core::{ActionCall, Connector, Context, ErrorKind};
 use acople_hubspot::{Contact, Direction, Operator, Properties, Search};
 use acople_testkit::sandbox;
 use acople_testkit::{Reply, ScriptedTransport};
+use proptest::prelude::*;
 use serde_json::json;
 
 use crate::*;
@@ -114,5 +115,31 @@ async fn the_search_action_gives_hubspots_own_answer() {
     ] {
         let error = hubspot.invoke(&Context::new(), ActionCall::new(name, input)).await.unwrap_err();
         assert_eq!((error.kind(), error.fields()), (ErrorKind::Config, &[field.to_owned()][..]));
+    }
+}
+
+proptest! {
+    #[test]
+    fn url_07_a_search_read_again_has_the_values_that_were_put_in(
+        values in prop::collection::vec("[\"\\\\{}\\[\\]:,*'\r\n\0a]{0,12}|\\PC{0,8}|.{0,8}", 4),
+    ) {
+        let [one, low, high, word] = &values[..] else { unreachable!() };
+        let search = Search::new()
+            .filter("email", Operator::Eq, one)
+            .between("createdate", low, high)
+            .or()
+            .one_of("city", [one, word])
+            .query(word);
+        let read: serde_json::Value = serde_json::from_str(&serde_json::to_string(&search).unwrap()).unwrap();
+        prop_assert_eq!(read, json!({
+            "filterGroups": [
+                { "filters": [
+                    { "propertyName": "email", "operator": "EQ", "value": one },
+                    { "propertyName": "createdate", "operator": "BETWEEN", "value": low, "highValue": high },
+                ] },
+                { "filters": [{ "propertyName": "city", "operator": "IN", "values": [one, word] }] },
+            ],
+            "query": word,
+        }));
     }
 }

@@ -4,6 +4,7 @@ use acople_core::{Context, ErrorKind};
 use acople_salesforce::soql::{Condition, Literal, Name, Op, Query};
 use acople_testkit::sandbox;
 use futures_util::TryStreamExt;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{connect, record};
@@ -41,6 +42,52 @@ async fn url_07_a_text_finds_exactly_itself_whatever_it_holds() {
         let rows: Vec<Value> = sf.query(&Context::new(), query).try_collect().await.unwrap();
         assert_eq!(rows.len(), 1, "{text:?}");
         assert_eq!(rows[0]["LastName"], text);
+    }
+}
+
+/// The texts of a query as SOQL reads them, and the query with a mark in the place of each.
+fn taken_apart(query: &str) -> (Vec<String>, String) {
+    let (mut texts, mut shape) = (Vec::new(), String::new());
+    let mut chars = query.chars();
+    while let Some(c) = chars.next() {
+        if c != '\'' {
+            shape.push(c);
+            continue;
+        }
+        let mut text = String::new();
+        loop {
+            match chars.next().expect("a text ends") {
+                '\'' => break,
+                '\\' => text.push(match chars.next().unwrap() {
+                    'u' => {
+                        let digits: String = chars.by_ref().take(4).collect();
+                        char::from_u32(u32::from_str_radix(&digits, 16).unwrap()).unwrap()
+                    }
+                    c @ ('\'' | '\\') => c,
+                    c => panic!("no escape of SOQL: {c}"),
+                }),
+                c => text.push(c),
+            }
+        }
+        texts.push(text);
+        shape.push('?');
+    }
+    (texts, shape)
+}
+
+proptest! {
+    #[test]
+    fn url_07_a_query_read_again_has_the_values_that_were_put_in_and_the_same_shape(
+        values in prop::collection::vec("['\\\\\"%_\r\n\t\0a /*-]{0,12}|\\PC{0,8}|.{0,8}", 3),
+    ) {
+        let literals: Vec<Literal> = values.iter().map(|value| Literal::text(value)).collect();
+        let one = Condition::compare(&name("LastName"), Op::Equal, &literals[0]);
+        let some = Condition::one_of(&name("Company"), [literals[1].clone(), literals[2].clone()]);
+        let query = Query::new(name("Lead"), [name("Id")]).filter(!one.or(some)).to_string();
+        let (texts, shape) = taken_apart(&query);
+        prop_assert_eq!(texts, values);
+        prop_assert_eq!(shape, "SELECT Id FROM Lead WHERE (NOT ((LastName = ? OR Company IN (?,?))))");
+        prop_assert!(!query.chars().any(char::is_control));
     }
 }
 
