@@ -79,12 +79,11 @@ fn check_members(schema: &Json, members: &Map<String, Json>, path: &str, found: 
     for (name, value) in members {
         let path = join(path, name);
         match (known.and_then(|known| known.get(name)), others) {
-            (Some(schema), _) => check(schema, value, &path, found),
             (None, Some(Json::Bool(false))) => {
                 let known = one_of(known.iter().flat_map(|known| known.keys()).map(String::as_str));
                 complain(found, &path, format!("unknown field `{name}`, expected {known}"));
             }
-            (None, Some(schema)) => check(schema, value, &path, found),
+            (Some(schema), _) | (None, Some(schema)) => check(schema, value, &path, found),
             (None, None) => {}
         }
     }
@@ -103,16 +102,14 @@ fn check_branches(branches: &[Json], value: &Json, path: &str, found: &mut Vec<C
             least = Some(complaints);
         }
     }
-    match least {
-        Some(complaints) => found.extend(complaints),
-        None => {
-            let names = branches.iter().flat_map(|branch| {
-                let names: Vec<&str> = texts(branch).into_iter().chain(required(branch)).collect();
-                if names.is_empty() { types(branch) } else { names }
-            });
-            complain(found, path, format!("none of the allowed forms: expected {}", one_of(names)));
-        }
+    if let Some(complaints) = least {
+        return found.extend(complaints);
     }
+    let names = branches.iter().flat_map(|branch| {
+        let names: Vec<&str> = texts(branch).into_iter().chain(required(branch)).collect();
+        if names.is_empty() { types(branch) } else { names }
+    });
+    complain(found, path, format!("none of the allowed forms: expected {}", one_of(names)));
 }
 
 /// Whether a value has the type of a branch, its fixed texts, and a name of it.

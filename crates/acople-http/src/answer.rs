@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::body::BodyReader;
+use crate::redact::Redactor;
 use crate::retry_after;
 
 /// A complete answer: status, headers and the whole body, decompressed and within the limits.
@@ -18,6 +19,7 @@ pub struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) received_at: SystemTime,
+    pub(crate) redactor: Redactor,
 }
 
 impl Answer {
@@ -28,7 +30,7 @@ impl Answer {
         body: impl Into<Vec<u8>>,
         received_at: SystemTime,
     ) -> Self {
-        Self { status, headers, body: body.into(), received_at }
+        Self { status, headers, body: body.into(), received_at, redactor: Redactor::default() }
     }
 
     /// The status.
@@ -54,6 +56,12 @@ impl Answer {
     /// When the answer came in, by the client's clock.
     pub fn received_at(&self) -> SystemTime {
         self.received_at
+    }
+
+    /// What takes the request's credentials out of the vendor's words. To be used for every error that is made of
+    /// this answer's body: the outcomes of single records.
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.clone()
     }
 
     /// How long the answer asks to wait (`Retry-After`).

@@ -21,6 +21,7 @@ mod pages;
 mod paging;
 mod placed;
 mod reading;
+mod redact;
 #[cfg(feature = "reqwest")]
 mod reqwest_transport;
 mod retry;
@@ -50,6 +51,7 @@ pub use pages::Pages;
 pub use paging::{Paging, Position};
 pub use placed::match_placed;
 pub use reading::{Carried, Left, Portion, events, place_of};
+pub use redact::Redactor;
 #[cfg(feature = "reqwest")]
 pub use reqwest_transport::{ReqwestTransport, TransportConfig};
 pub use retry::RetryPolicy;

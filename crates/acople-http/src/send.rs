@@ -23,6 +23,7 @@ use url::Url;
 use crate::body::BodyReader;
 use crate::call::{Call, Expects, Repeat, Target};
 use crate::client::{Client, Inner};
+use crate::redact::{Redactor, redacted};
 use crate::{Answer, Download, link};
 
 /// What may stand unescaped in a query's name or value. A space becomes `%20`: OData servers refuse the
@@ -213,9 +214,10 @@ impl Inner {
             };
             stage.set(Stage::IDLE);
             let error = match result.and_then(|got| self.judge(call, &claims, got, repeatable)) {
-                Ok(got) => {
+                Ok(mut got) => {
                     ticket.tell(false);
                     self.budget.give_back(taken);
+                    got.answer.redactor = Redactor::new(request);
                     return Ok(got);
                 }
                 Err(error) => error,
@@ -308,7 +310,7 @@ impl Inner {
     ) -> Result<Got> {
         let (status, headers, body) = response.into_parts();
         let received_at = self.clock.now();
-        let mut answer = Answer { status, headers, body: Vec::new(), received_at };
+        let mut answer = Answer::new(status, headers, Vec::new(), received_at);
         let bodiless = call.method == Method::HEAD;
         let reader = BodyReader::new(&answer.headers, self.body, repeatable, bodiless);
         if take == Take::AsItComes && status.is_success() {
@@ -468,20 +470,6 @@ fn is_html(answer: &Answer) -> bool {
 /// bring the same.
 fn is_whole(error: &Error) -> bool {
     error.status().is_some()
-}
-
-/// Takes the credentials out of the vendor's own words.
-fn redacted(mut error: Error, request: &Request) -> Error {
-    for value in request.headers().values().filter(|v| v.is_sensitive()) {
-        if let Ok(text) = value.to_str() {
-            error.redact(text);
-            error.redact(text.rsplit(' ').next().unwrap_or_default());
-        }
-    }
-    for (_, secret) in request.secret_query() {
-        error.redact(secret.expose());
-    }
-    error
 }
 
 /// A deadline for a call whose limits are beyond what the clock can tell.
