@@ -27,7 +27,7 @@ fn complaints(contract: &Contract, tests: &BTreeMap<String, Vec<String>>) -> Vec
         match (contract.open.get(id), named) {
             (None, []) => wrong.push(format!("{id} has no test and is not listed as open")),
             (Some(State::Partly), []) => {
-                wrong.push(format!("{id} is listed as partly proven and has no test"))
+                wrong.push(format!("{id} is listed as partly proven and has no test"));
             }
             (Some(State::Open), [test, ..]) => {
                 wrong.push(format!("{id} is listed as open and has a test: {test}"));

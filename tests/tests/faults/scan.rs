@@ -31,10 +31,10 @@ pub fn tests(source: &str) -> Vec<String> {
     for line in source.lines().map(str::trim_start) {
         is_test |=
             ["#[test]", "#[tokio::test]", "#[tokio::test("].iter().any(|start| line.starts_with(start));
-        if let Some(name) = function(line) {
-            if std::mem::take(&mut is_test) {
-                names.push(name.to_owned());
-            }
+        if let Some(name) = function(line)
+            && std::mem::take(&mut is_test)
+        {
+            names.push(name.to_owned());
         }
     }
     names
