@@ -14,9 +14,25 @@ pub enum Job {
     Pump {
         /// How many records.
         records: u64,
+        /// By how many bytes each of them is padded.
+        #[serde(default)]
+        bytes: usize,
         /// The store's file.
         store: PathBuf,
     },
+    /// Calls a server again and again until it is killed.
+    Steady(Steady),
+}
+
+/// Many tasks that call one server through one client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Steady {
+    /// The server's address.
+    pub url: String,
+    /// How many tasks, each with one call at a time.
+    pub tasks: usize,
+    /// The vendor's limit that the client keeps, in requests a second.
+    pub rate: u32,
 }
 
 /// A sync of Salesforce leads.

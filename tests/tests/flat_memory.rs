@@ -16,7 +16,7 @@ fn ten_times_the_records_take_no_more_memory() {
 /// The most memory that a sync of so many records uses, in a process of its own.
 fn peak_kib(records: u64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
-    let job = Job::Pump { records, store: folder.path().join("state.redb") };
+    let job = Job::Pump { records, bytes: 0, store: folder.path().join("state.redb") };
     let output = Command::new(env!("CARGO_BIN_EXE_acople-tests-child"))
         .arg(serde_json::to_string(&job).unwrap())
         .output()

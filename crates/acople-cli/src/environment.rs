@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 
-use acople::{Error, Result};
+use acople::{Error, ErrorKind, Result};
 use serde_json::Value as Json;
 
 /// The value of a variable.
@@ -16,9 +16,20 @@ pub(crate) fn variable(name: &str, field: &str) -> Result<String> {
 /// Replaces `${NAME}` in every text of a config by the variable's value; `$${` stands for `${`.
 ///
 /// # Errors
-/// `Config`, naming the field and the variable, never a value.
+/// `Config`, naming all fields and variables that are wrong, never a value.
 pub(crate) fn resolve(config: &mut Json) -> Result<()> {
-    walk(config, "", &lookup)
+    resolve_with(config, &lookup)
+}
+
+fn resolve_with(config: &mut Json, lookup: Lookup<'_>) -> Result<()> {
+    let mut wrong = Vec::new();
+    walk(config, "", lookup, &mut wrong);
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<&str> = wrong.iter().map(|(_, problem)| problem.0.as_str()).collect();
+    let error = Error::new(ErrorKind::Config, texts.join("; "));
+    Err(wrong.into_iter().fold(error, |error, (field, _)| error.with_field(field)))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the command is the host: configs may refer to its environment")]
@@ -48,25 +59,25 @@ impl Problem {
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Result<String, Problem>;
 
-fn walk(value: &mut Json, path: &str, lookup: Lookup<'_>) -> Result<()> {
+fn walk(value: &mut Json, path: &str, lookup: Lookup<'_>, wrong: &mut Vec<(String, Problem)>) {
     match value {
-        Json::String(text) if text.contains("${") => {
-            *text = expand(text, lookup).map_err(|problem| problem.at(path))?;
-        }
+        Json::String(text) if text.contains("${") => match expand(text, lookup) {
+            Ok(expanded) => *text = expanded,
+            Err(problem) => wrong.push((path.to_owned(), problem)),
+        },
         Json::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                walk(item, &format!("{path}[{index}]"), lookup)?;
+                walk(item, &format!("{path}[{index}]"), lookup, wrong);
             }
         }
         Json::Object(members) => {
             for (name, member) in members {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                walk(member, &path, lookup)?;
+                walk(member, &path, lookup, wrong);
             }
         }
         _ => {}
     }
-    Ok(())
 }
 
 fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, Problem> {
@@ -117,7 +128,7 @@ mod tests {
     #[test]
     fn a_reference_may_be_the_whole_text_or_a_part_of_it_and_values_are_not_looked_into() {
         let mut config = json!({"auth": {"token": "${TOKEN}"}, "list": ["a-${TOKEN}-${TOKEN}", 7, null]});
-        walk(&mut config, "", &known).unwrap();
+        resolve_with(&mut config, &known).unwrap();
         let value = "t0k${TOKEN}";
         assert_eq!(
             config,
@@ -133,9 +144,17 @@ mod tests {
     #[test]
     fn a_missing_variable_names_the_field_and_itself() {
         let mut config = json!({"auth": {"keys": ["x", "${NO_SUCH}"]}});
-        let error = walk(&mut config, "", &known).unwrap_err();
+        let error = resolve_with(&mut config, &known).unwrap_err();
         assert_eq!(error.fields(), ["auth.keys[1]"]);
         assert_eq!(error.message(), "the environment variable NO_SUCH is not set");
+    }
+
+    #[test]
+    fn host_06_all_missing_variables_are_named_at_once() {
+        let mut config = json!({"auth": {"id": "${NO_ID}", "key": "${NO_KEY}", "token": "${TOKEN}"}});
+        let error = resolve_with(&mut config, &known).unwrap_err();
+        assert_eq!(error.fields(), ["auth.id", "auth.key"]);
+        assert!(error.message().contains("NO_ID") && error.message().contains("NO_KEY"), "{error}");
     }
 
     #[test]

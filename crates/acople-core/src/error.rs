@@ -485,8 +485,9 @@ fn printable(text: &str) -> String {
             out.push('…');
             break;
         }
-        // Bidirectional overrides reorder what a terminal shows, as control characters do.
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        // Line and paragraph separators break lines, and bidirectional overrides reorder what a terminal shows, as
+        // control characters do.
+        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);

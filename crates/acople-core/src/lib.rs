@@ -20,6 +20,7 @@ mod monitor;
 mod read;
 mod schema;
 mod secret;
+mod shape;
 mod store;
 mod transport;
 mod vendor;
@@ -48,5 +49,5 @@ pub use store::{
     TokenStore,
 };
 pub use transport::{Body, Progress, Request, Response, Transport, TransportError, WireFault};
-pub use vendor::{Resources, Vendor, config_schema, parse_config};
+pub use vendor::{Resources, Vendor, config_schema, parse_config, parse_vendor_config};
 pub use write::{Outcome, WriteReport, WriteRequest};

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use crate::shape::shape_error;
 use crate::{
     Clock, ConnectionKey, Connector, Error, ErrorKind, Extensions, Monitor, RateLimiter, Result, SystemClock,
     TokenStore, Transport,
@@ -133,6 +134,32 @@ pub fn parse_config<T: DeserializeOwned>(config: Json) -> Result<T> {
         let error = Error::new(ErrorKind::Config, config_message(&said));
         if path == "." { error } else { error.with_field(path) }
     })
+}
+
+/// Reads a vendor's config from JSON and names every field that is wrong, all at once.
+///
+/// What its schema shows to be wrong is told together: unknown and missing fields, wrong types, numbers out of
+/// range, words that are not allowed.
+///
+/// ```
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {
+///     key: acople_core::Secret,
+///     rate: u8,
+/// }
+/// let config = serde_json::json!({ "rate": 300, "tokn": "s3cret" });
+/// let error = acople_core::parse_vendor_config::<Config>(config).err().unwrap();
+/// assert_eq!(error.fields(), ["rate", "tokn", "key"]);
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Config`] with the paths of the fields and what is wrong with them, never their values.
+pub fn parse_vendor_config<T: DeserializeOwned + JsonSchema>(config: Json) -> Result<T> {
+    match shape_error(&config_schema::<T>(), &config) {
+        Some(error) => Err(error),
+        None => parse_config(config),
+    }
 }
 
 /// serde quotes the offending value in its messages (`invalid type: string "s3cret"`); that may be a

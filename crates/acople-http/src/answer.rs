@@ -11,6 +11,7 @@ use memchr::memchr2_iter;
 use serde::de::DeserializeOwned;
 
 use crate::body::BodyReader;
+use crate::redact::Redactor;
 use crate::{charset, retry_after};
 
 /// A complete answer: status, headers and the whole body, decompressed and within the limits.
@@ -20,6 +21,7 @@ pub struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) received_at: SystemTime,
+    pub(crate) redactor: Redactor,
 }
 
 impl Answer {
@@ -30,7 +32,7 @@ impl Answer {
         body: impl Into<Vec<u8>>,
         received_at: SystemTime,
     ) -> Self {
-        Self { status, headers, body: body.into(), received_at }
+        Self { status, headers, body: body.into(), received_at, redactor: Redactor::default() }
     }
 
     /// The status.
@@ -56,6 +58,12 @@ impl Answer {
     /// When the answer came in, by the client's clock.
     pub fn received_at(&self) -> SystemTime {
         self.received_at
+    }
+
+    /// What takes the request's credentials out of the vendor's words. To be used for every error that is made of
+    /// this answer's body: the outcomes of single records.
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.clone()
     }
 
     /// How long the answer asks to wait (`Retry-After`).

@@ -33,6 +33,7 @@ mod placed;
 mod rate;
 mod rate_limit;
 mod reading;
+mod redact;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_transport;
@@ -84,6 +85,7 @@ pub use paging::{Paging, Position};
 pub use placed::match_placed;
 pub use rate_limit::{RateLimit, rate_limit_lesson, rate_limits};
 pub use reading::{Carried, Left, Portion, events, place_of};
+pub use redact::Redactor;
 #[cfg(feature = "reqwest")]
 pub use reqwest_transport::{
     ClientIdentity, Pem, Proxy, ReqwestTransport, Resolver, Roots, SystemResolver, TlsConfig, TransportConfig,

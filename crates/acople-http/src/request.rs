@@ -1,6 +1,6 @@
 //! From a call to the request of one attempt.
 
-use acople_core::{Context, Error, ErrorKind, Request, Result, Secret};
+use acople_core::{Context, Error, ErrorKind, Request, Result};
 use http::HeaderValue;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -80,38 +80,4 @@ fn target(base: &Url, others: &[Url], call: &Call) -> Result<Url> {
         url.set_query(Some(&query));
     }
     Ok(url)
-}
-
-/// The secrets that a request carries, kept while it is on its way: a vendor may repeat them in its own words.
-#[derive(Default)]
-pub(crate) struct Carried {
-    /// One is the rule: no room is made for others.
-    first: Option<HeaderValue>,
-    others: Vec<HeaderValue>,
-    query: Vec<Secret>,
-}
-
-impl Carried {
-    pub(crate) fn of(request: &Request) -> Self {
-        let mut headers = request.headers().values().filter(|value| value.is_sensitive()).cloned();
-        Self {
-            first: headers.next(),
-            others: headers.collect(),
-            query: request.secret_query().iter().map(|(_, secret)| secret.clone()).collect(),
-        }
-    }
-
-    /// Takes the credentials out of the vendor's own words.
-    pub(crate) fn redact(&self, mut error: Error) -> Error {
-        for value in self.first.iter().chain(&self.others) {
-            if let Ok(text) = value.to_str() {
-                error.redact(text);
-                error.redact(text.rsplit(' ').next().unwrap_or_default());
-            }
-        }
-        for secret in &self.query {
-            error.redact(secret.expose());
-        }
-        error
-    }
 }

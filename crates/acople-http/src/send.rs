@@ -21,7 +21,7 @@ use crate::body::BodyReader;
 use crate::call::{Call, Repeat};
 use crate::client::{Client, Inner};
 use crate::deadline::deadline;
-use crate::request::Carried;
+use crate::redact::Redactor;
 use crate::stage::{Ended, Stage};
 use crate::verdict::{Next, is_outage};
 use crate::{Answer, CacheScope, Download};
@@ -164,11 +164,12 @@ impl Inner {
                 Some(auth) => auth.authorize(cx, &mut request).await?,
                 None => AuthStamp::default(),
             };
-            let carried = Carried::of(&request);
+            let redactor = Redactor::of(&request);
             let result = self.attempt(run, attempt, request, permit, &claims).await;
             stage.set(Stage::IDLE);
             let error = match result {
-                Ok(got) => {
+                Ok(mut got) => {
+                    got.answer.redactor = redactor;
                     ticket.tell(false);
                     self.budget.give_back(taken);
                     return Ok(got);
@@ -177,7 +178,7 @@ impl Inner {
             };
             ticket.tell(is_outage(&error));
             stage.failed(&error);
-            match self.next(carried.redact(error), attempt, repeatable, renewed, &claims) {
+            match self.next(redactor.error(error), attempt, repeatable, renewed, &claims) {
                 Next::Fail(error) => return Err(error),
                 Next::Renew(error) => {
                     let Some(auth) = &self.auth else { return Err(error) };
@@ -316,7 +317,7 @@ impl Inner {
     async fn read(&self, run: Run<'_>, response: Response, permit: Permit) -> Result<Got> {
         let (status, headers, body) = response.into_parts();
         let received_at = self.clock.now();
-        let mut answer = Answer { status, headers, body: Vec::new(), received_at };
+        let mut answer = Answer::new(status, headers, Vec::new(), received_at);
         let bodiless = run.call.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
         let reader = BodyReader::new(&answer.headers, self.body, run.repeatable, bodiless);
         if run.take == Take::AsItComes && status.is_success() {

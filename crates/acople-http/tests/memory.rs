@@ -72,7 +72,7 @@ impl Bomb {
 
 #[async_trait]
 impl Transport for Bomb {
-    async fn send(&self, _: &Request) -> Result<Response, TransportError> {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
         let headers = headers([("content-encoding", "gzip")]);
         Ok(Response::new(StatusCode::OK, headers, Body::full(self.0.clone())))
     }
@@ -153,7 +153,7 @@ const BREAK: u64 = 3_000_000_000;
 
 #[async_trait]
 impl Transport for Huge {
-    async fn send(&self, request: &Request) -> Result<Response, TransportError> {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let range = request.headers().get("range").map(|range| range.to_str().unwrap());
         let from = range.map_or(0, |range| {
@@ -227,7 +227,7 @@ struct Endless;
 
 #[async_trait]
 impl Transport for Endless {
-    async fn send(&self, _: &Request) -> Result<Response, TransportError> {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
         let piece = Bytes::from(vec![b'x'; 1 << 16]);
         let pieces = futures_util::stream::repeat_with(move || Ok(piece.clone()));
         Ok(Response::new(StatusCode::OK, HeaderMap::new(), Body::stream(pieces)))

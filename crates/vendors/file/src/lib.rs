@@ -15,7 +15,7 @@ use std::time::Duration;
 use acople_core::{
     Catalog, Connector, ConnectorInfo, Context, Cursor, Deletes, Error, ErrorKind, Event, EventStream,
     Health, Listing, ReadMode, ReadRequest, Resources, Result, Stream, Vendor, WriteMode, WriteReport,
-    WriteRequest, config_schema, parse_config,
+    WriteRequest, config_schema, parse_vendor_config,
 };
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
@@ -39,7 +39,7 @@ pub const VENDOR: Vendor = Vendor {
     name: "JSON lines files",
     summary: "a folder of .jsonl files, one a stream: read whole or what was appended, written by appending",
     config_schema: config_schema::<Config>,
-    connect: |config, resources| Ok(Arc::new(Files::new(parse_config(config)?, &resources)?)),
+    connect: |config, resources| Ok(Arc::new(Files::new(parse_vendor_config(config)?, &resources)?)),
 };
 
 /// A folder of JSON lines files. Cheap to clone.

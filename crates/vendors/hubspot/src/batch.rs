@@ -178,9 +178,10 @@ impl HubSpot {
         if plan.mode == WriteMode::Delete && answer.body().trim_ascii().is_empty() {
             return Ok(keys.into_iter().map(|id| Outcome::accepted(id, None)).collect());
         }
+        let redactor = answer.redactor();
         // Something was written: an answer that cannot be read leaves open what.
         answered(part.stream(), answer)
-            .map(|(results, errors)| plan.outcomes(&keys, &results, errors))
+            .map(|(results, errors)| redactor.outcomes(plan.outcomes(&keys, &results, errors)))
             .map_err(|e| e.with_kind(ErrorKind::Ambiguous).with_operation(plan.operation))
     }
 

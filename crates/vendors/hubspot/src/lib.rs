@@ -13,7 +13,7 @@ use std::sync::Arc;
 use acople_core::{
     Action, ActionCall, ActionOutput, Catalog, Connector, ConnectorInfo, Context, Error, ErrorKind,
     EventStream, Health, ReadMode, ReadRequest, Resources, Result, Stream, Vendor, WriteReport, WriteRequest,
-    config_schema, parse_config,
+    config_schema, parse_vendor_config,
 };
 use acople_http::{Answer, Call, Client, visible};
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ pub const VENDOR: Vendor = Vendor {
     name: "HubSpot",
     summary: "CRM: contacts, companies, deals, tickets and the account's own objects",
     config_schema: config_schema::<Config>,
-    connect: |config, resources| Ok(Arc::new(HubSpot::new(parse_config(config)?, &resources)?)),
+    connect: |config, resources| Ok(Arc::new(HubSpot::new(parse_vendor_config(config)?, &resources)?)),
 };
 
 /// A connection to one HubSpot account: connector and typed API in one. Cheap to clone.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use acople_core::{
     Action, ActionCall, ActionOutput, Catalog, Connector, ConnectorInfo, Context, Error, ErrorKind,
     EventStream, Health, ReadRequest, Resources, Result, Stream, Vendor, WriteReport, WriteRequest,
-    config_schema, parse_config,
+    config_schema, parse_config, parse_vendor_config,
 };
 use acople_http::{Answer, Call, Client, Timeouts};
 use async_trait::async_trait;
@@ -43,7 +43,7 @@ pub const VENDOR: Vendor = Vendor {
     name: "Salesforce",
     summary: "CRM: any object by SOQL, in full and by changes with tombstones; insert, update, upsert, delete in bulk",
     config_schema: config_schema::<Config>,
-    connect: |config, resources| Ok(Arc::new(Salesforce::new(parse_config(config)?, &resources)?)),
+    connect: |config, resources| Ok(Arc::new(Salesforce::new(parse_vendor_config(config)?, &resources)?)),
 };
 
 /// One org: the uniform [`Connector`], and typed calls beside it. Cheap to clone.

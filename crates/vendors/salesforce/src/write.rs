@@ -51,7 +51,8 @@ pub(crate) async fn write(sf: &Salesforce, cx: &Context, request: &WriteRequest)
             let answer = sf.0.client.send(cx, &verb.call(sf, object, &part)?).await?;
             // Something was written and nobody knows what: not a reason to write it again.
             let saved = answer.json::<Vec<Saved>>().map_err(|e| e.with_kind(ErrorKind::Ambiguous))?;
-            match_aligned(part.len(), saved, |_, saved| verb.outcome(saved))
+            let outcomes = match_aligned(part.len(), saved, |_, saved| verb.outcome(saved))?;
+            Ok(answer.redactor().outcomes(outcomes))
         },
     )
     .await

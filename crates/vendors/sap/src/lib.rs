@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use acople_core::{
     Catalog, Connector, ConnectorInfo, Context, EventStream, Health, ReadRequest, Resources, Result, Stream,
-    Vendor, config_schema, parse_config,
+    Vendor, config_schema, parse_vendor_config,
 };
 use acople_http::Limits;
 use acople_odata::Service;
@@ -26,7 +26,7 @@ pub const VENDOR: Vendor = Vendor {
     name: "SAP (OData)",
     summary: "S/4HANA, SAP Gateway, SuccessFactors, CAP and other OData 2.0 and 4.0 services",
     config_schema: config_schema::<Config>,
-    connect: |config, resources| Ok(Arc::new(Sap::new(parse_config(config)?, &resources)?)),
+    connect: |config, resources| Ok(Arc::new(Sap::new(parse_vendor_config(config)?, &resources)?)),
 };
 
 /// One OData service of an SAP system. Cheap to clone.

@@ -1,6 +1,9 @@
 //! The process that tests start, kill and measure: runs one sync and says on standard output, a JSON
 //! text a line, how far it is.
 
+mod pump;
+mod steady;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,9 +15,8 @@ use acople::salesforce::{Auth, Config};
 use acople::store_redb::RedbStore;
 use acople::sync::{self, End, Progress};
 use acople::{
-    Batch, BatchBuilder, Catalog, CheckpointStore, Connector, ConnectorInfo, Context, Cursor, Error,
-    ErrorKind, Event, EventStream, Generation, Health, Outcome, QuarantineStore, Quarantined, ReadMode,
-    ReadRequest, Resources, Result, Secret, StateKey, Stream, WriteMode, WriteReport, WriteRequest,
+    CheckpointStore, Context, Error, ErrorKind, Generation, QuarantineStore, Quarantined, Resources, Result,
+    Secret, StateKey, WriteMode,
 };
 use acople_tests::job::{Destination, Hold, Job, Leads, Point, Said};
 use async_trait::async_trait;
@@ -37,7 +39,8 @@ async fn run() -> Result<()> {
         .map_err(|e| Error::config("job", "the argument is no job").with_source(e))?;
     let job = match job {
         Job::Leads(leads) => leads_job(leads).await?,
-        Job::Pump { records, store } => pump_job(records, RedbStore::open(store).await?)?,
+        Job::Pump { records, bytes, store } => pump::job(records, bytes, RedbStore::open(store).await?)?,
+        Job::Steady(work) => return steady::run(work).await,
     };
     let report = job.run(&Context::new(), &tell).await?;
     match report.end {
@@ -157,76 +160,6 @@ impl QuarantineStore for Gate {
 
     async fn count(&self, sync: Option<&str>) -> Result<u64> {
         self.store.count(sync).await
-    }
-}
-
-/// Records of a batch that [`Pump`] makes.
-const PUMPED: u64 = 500;
-
-fn pump_job(records: u64, store: RedbStore) -> Result<sync::Job> {
-    let mapper = ready::salesforce_lead_to_hubspot_contact()?.compile(&Lookups::new())?;
-    let pump = Arc::new(Pump { info: ConnectorInfo::new("pump", "Pump"), records });
-    sync::Job::builder("pump")
-        .source(pump.clone(), "Lead")
-        .destination(pump, "contacts")
-        .mapper(Arc::new(mapper))
-        .key("properties.salesforce_lead_id")
-        .mode(ReadMode::Full)
-        .store(Arc::new(store))
-        .build()
-}
-
-/// Makes records and drops what is written to it.
-#[derive(Debug)]
-struct Pump {
-    info: ConnectorInfo,
-    records: u64,
-}
-
-impl Pump {
-    fn batch(first: u64) -> Result<Batch> {
-        let mut batch = BatchBuilder::new("Lead");
-        for number in first..first + PUMPED {
-            batch.push_raw(&format!(
-                r#"{{"Id":"00Q{number:015}","FirstName":"Ana","LastName":"Müller {number}","Company":"Acme","Email":"lead.{number}@example.com","Phone":null,"Title":"CTO","LeadSource":"Web","Status":"Working - Contacted"}}"#
-            ))?;
-        }
-        batch.finish()
-    }
-}
-
-#[async_trait]
-impl Connector for Pump {
-    fn info(&self) -> &ConnectorInfo {
-        &self.info
-    }
-
-    async fn check(&self, _: &Context) -> Result<Health> {
-        Ok(Health::ok("always works"))
-    }
-
-    async fn discover(&self, _: &Context) -> Result<Catalog> {
-        Ok(Catalog {
-            streams: vec![
-                Stream::new("Lead").key(["Id"]).reads([ReadMode::Full]),
-                Stream::new("contacts").writes([WriteMode::Upsert]),
-            ],
-        })
-    }
-
-    fn read(&self, _: &Context, _: ReadRequest) -> Result<EventStream> {
-        let records = self.records;
-        Ok(Box::pin(async_stream::try_stream! {
-            for first in (0..records).step_by(usize::try_from(PUMPED).unwrap_or(1)) {
-                yield Event::Batch(Self::batch(first)?);
-                yield Event::Checkpoint(Cursor::new("pump", "Lead", 1, &first)?);
-            }
-        }))
-    }
-
-    async fn write(&self, _: &Context, request: WriteRequest) -> Result<WriteReport> {
-        let records = request.batch().len();
-        WriteReport::new(records, (0..records).map(|_| Outcome::accepted("", None)).collect())
     }
 }
 

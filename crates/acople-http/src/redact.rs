@@ -1,0 +1,70 @@
+//! Takes the credentials of a request out of the vendor's own words.
+
+use std::fmt;
+
+use acople_core::{Error, Outcome, Request, Secret};
+use http::HeaderValue;
+
+/// Knows the credentials that a request carried, for errors that a connector makes of a successful answer: the
+/// outcomes of single records, whose texts are the vendor's.
+///
+/// Errors of [`Client::send`](crate::Client::send) have been through it already.
+///
+/// ```
+/// # use acople_core::{Error, ErrorKind, Outcome, Result};
+/// # async fn example(client: acople_http::Client, call: acople_http::Call, cx: acople_core::Context) -> Result<()> {
+/// let answer = client.send(&cx, &call).await?;
+/// let error = Error::new(ErrorKind::Invalid, answer.header("x-reason").unwrap_or("no reason"));
+/// let outcomes = answer.redactor().outcomes(vec![Outcome::refused(error)]);
+/// # let _ = outcomes;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// One header is the rule: no room is made for others.
+    first: Option<HeaderValue>,
+    others: Vec<HeaderValue>,
+    query: Vec<Secret>,
+}
+
+impl Redactor {
+    /// Keeps the secrets of a request that goes on its way.
+    pub(crate) fn of(request: &Request) -> Self {
+        let mut headers = request.headers().values().filter(|value| value.is_sensitive()).cloned();
+        Self {
+            first: headers.next(),
+            others: headers.collect(),
+            query: request.secret_query().iter().map(|(_, secret)| secret.clone()).collect(),
+        }
+    }
+
+    /// The error without credentials.
+    pub fn error(&self, mut error: Error) -> Error {
+        for value in self.first.iter().chain(&self.others) {
+            if let Ok(text) = value.to_str() {
+                error.redact(text);
+                error.redact(text.rsplit(' ').next().unwrap_or_default());
+            }
+        }
+        for secret in &self.query {
+            error.redact(secret.expose());
+        }
+        error
+    }
+
+    /// The outcomes, with no credentials in their errors.
+    pub fn outcomes(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        let redacted = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Refused { error } => Outcome::Refused { error: self.error(error) },
+            Outcome::Unknown { error } => Outcome::Unknown { error: self.error(error) },
+            other => other,
+        });
+        redacted.collect()
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}

@@ -1,0 +1,142 @@
+//! The bodies of the fuzz targets: each takes any bytes and panics when a promise is broken.
+//!
+//! Plain functions, so that an ordinary test can replay the corpora (`tests/tests/corpus.rs` includes this file).
+
+use std::time::{Duration, SystemTime};
+
+use acople_core::json::{Cells, Envelope, FieldPath, Page, Projection, elements, members};
+use acople_core::{Cursor, ErrorKind};
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue};
+use serde::de::IgnoredAny;
+
+/// A body by its target's name.
+pub type Body = fn(&[u8]);
+
+/// All of them.
+pub const TARGETS: [(&str, Body); 4] =
+    [("cursor", cursor), ("link", link), ("page_split", page_split), ("retry_after", retry_after)];
+
+/// `Retry-After` on the first line, `Date` on the second.
+///
+/// # Panics
+/// When seconds are read as anything but themselves, a sign or a word as a wait, or a date as a wait that the two dates
+/// do not give.
+pub fn retry_after(data: &[u8]) {
+    let (value, date) = match data.iter().position(|b| *b == b'\n') {
+        Some(at) => (&data[..at], Some(&data[at + 1..])),
+        None => (data, None),
+    };
+    let Ok(value) = HeaderValue::from_bytes(value) else { return };
+    let mut headers = HeaderMap::new();
+    headers.insert(RETRY_AFTER, value.clone());
+    if let Some(date) = date.and_then(|date| HeaderValue::from_bytes(date).ok()) {
+        headers.insert(DATE, date);
+    }
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+    let wait = acople_http::retry_after(&headers, now);
+    let text = value.to_str().unwrap_or_default().trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        assert_eq!(wait, text.parse().ok().map(Duration::from_secs), "seconds are themselves");
+    } else if let Some(wait) = wait {
+        assert!(text.bytes().any(|b| b.is_ascii_alphabetic()), "{text:?} is no date, yet {wait:?}");
+        // HTTP dates are years of four digits.
+        assert!(wait < Duration::from_secs(10_000 * 366 * 86_400), "{text:?}: {wait:?}");
+    }
+}
+
+/// A `Link` header.
+///
+/// # Panics
+/// When the target is not a part of the header between angle brackets, or is found without a relation.
+pub fn link(data: &[u8]) {
+    let Ok(header) = std::str::from_utf8(data) else { return };
+    let Some(target) = acople_http::next_link(header) else { return };
+    assert!(!target.contains('>'), "{target:?}");
+    assert!(header.contains(&format!("<{target}>")), "{target:?} of {header:?}");
+    let lower = header.to_ascii_lowercase();
+    assert!(lower.contains("rel") && lower.contains("next"), "{header:?}");
+}
+
+/// A page of a vendor's answer.
+///
+/// # Panics
+/// When a page is split that is no JSON, when a record is no JSON value or lies out of order, or when looking into one
+/// panics.
+pub fn page_split(data: &[u8]) {
+    let Ok(page) = Page::from_bytes(data.to_vec()) else { return };
+    let path = |text: &str| FieldPath::parse(text).expect("a path of ours");
+    let envelope = Envelope::new(&[path("records"), path("data.results"), FieldPath::default()])
+        .with(path("next"))
+        .with(path("paging.next.after"));
+    let Ok(split) = envelope.split(&page) else { return };
+    assert!(is_json(page.as_str()), "a page was split that is no JSON: {:?}", page.as_str());
+    let mut end = 0;
+    for span in &split.records {
+        assert!(span.start >= end && span.end > span.start, "{span:?} after {end}");
+        end = span.end;
+        assert!(is_json(page.text(*span)), "{:?} is no JSON value", page.text(*span));
+    }
+    assert!(end as usize <= page.len());
+    for index in 0..3 {
+        let Some(text) = split.extra(&page, index).as_text() else { continue };
+        if let Ok(decoded) = text.decode() {
+            assert_eq!(decoded.len(), text.decoded_len(), "{:?}", text.raw());
+            assert!(text.eq_str(&decoded), "{:?}", text.raw());
+        }
+    }
+    let fields = Projection::new([path("id"), path("properties.email"), path("a.b.c")]);
+    let cells = Cells::project(&page, &split.records, &fields);
+    assert_eq!(cells.len(), split.records.len());
+    for row in cells.rows() {
+        for column in 0..3 {
+            let raw = row.get(column).raw();
+            assert!(raw.is_empty() || is_json(raw), "{raw:?}");
+        }
+    }
+    for span in split.records.iter().take(16) {
+        let text = page.text(*span);
+        members(text).for_each(drop);
+        elements(text).for_each(drop);
+    }
+}
+
+/// The text of a stored cursor.
+///
+/// # Panics
+/// When a cursor that was read is another one after it was written and read again, or is refused with an error that a
+/// host cannot act on.
+pub fn cursor(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let cursor = match Cursor::from_json(text) {
+        Ok(cursor) => cursor,
+        Err(error) => return assert_eq!(error.kind(), ErrorKind::CursorExpired),
+    };
+    let written = cursor.to_json().expect("what was read can be written");
+    let again = Cursor::from_json(&written).expect("what was written can be read");
+    // A number that is no 64-bit integer is read as the nearest machine number, and its last digit may move: a connector
+    // keeps such a position as text.
+    if whole(&serde_json::from_str(text).expect("a cursor is JSON")) {
+        assert_eq!(again.to_json().ok(), Some(written), "{text:?}");
+    }
+    for version in [0, 1, u16::MAX] {
+        if let Err(error) = cursor.state::<serde_json::Value>("hubspot", "contacts", version) {
+            assert!(matches!(error.kind(), ErrorKind::CursorExpired | ErrorKind::Config), "{error:?}");
+        }
+    }
+}
+
+/// Whether all numbers are 64-bit integers. The depth is the parser's, which is bounded.
+fn whole(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Number(number) => !number.is_f64(),
+        serde_json::Value::Array(items) => items.iter().all(whole),
+        serde_json::Value::Object(members) => members.values().all(whole),
+        _ => true,
+    }
+}
+
+/// What another parser says.
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
