@@ -189,12 +189,13 @@ fn bounds(schema: &Json) -> (i128, i128) {
     (bound("minimum").map_or(least, |n| n.max(least)), bound("maximum").map_or(most, |n| n.min(most)))
 }
 
-/// `` `a` ``, or `` one of `a`, `b` ``.
+/// `` `a` ``, `` `a` or `b` ``, or `` one of `a`, `b`, `c` ``, as serde says it.
 fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match names.as_slice() {
         [] => "nothing".to_owned(),
         [name] => name.clone(),
+        [one, other] => format!("{one} or {other}"),
         names => format!("one of {}", names.join(", ")),
     }
 }
