@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use acople_core::json::{Cells, Envelope, FieldPath, Page, Projection, elements, members};
-use acople_core::{Cursor, ErrorKind};
+use acople_core::{Cursor, ErrorKind, Lesson};
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use serde::de::IgnoredAny;
@@ -14,8 +14,13 @@ use serde::de::IgnoredAny;
 pub type Body = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Body); 4] =
-    [("cursor", cursor), ("link", link), ("page_split", page_split), ("retry_after", retry_after)];
+pub const TARGETS: [(&str, Body); 5] = [
+    ("cursor", cursor),
+    ("link", link),
+    ("page_split", page_split),
+    ("rate_limit_fields", rate_limit_fields),
+    ("retry_after", retry_after),
+];
 
 /// `Retry-After` on the first line, `Date` on the second.
 ///
@@ -42,6 +47,31 @@ pub fn retry_after(data: &[u8]) {
         assert!(text.bytes().any(|b| b.is_ascii_alphabetic()), "{text:?} is no date, yet {wait:?}");
         // HTTP dates are years of four digits.
         assert!(wait < Duration::from_secs(10_000 * 366 * 86_400), "{text:?}: {wait:?}");
+    }
+}
+
+/// `RateLimit-Policy` on the first line, `RateLimit` on the second.
+///
+/// # Panics
+/// When a policy is found that neither field names, or what is left makes a lesson that lets anybody out.
+pub fn rate_limit_fields(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for (name, line) in ["ratelimit-policy", "ratelimit"].into_iter().zip(data.split(|b| *b == b'\n')) {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.insert(name, value);
+        }
+    }
+    let text: String = headers.values().filter_map(|value| value.to_str().ok()).collect();
+    let policies = acople_http::rate_limits(&headers);
+    assert!(policies.is_empty() || !text.trim().is_empty(), "{policies:?} of nothing");
+    for policy in &policies {
+        let digits = |number: u64| text.contains(&number.to_string()) || number == 0;
+        assert!(policy.remaining.is_none_or(digits), "{policy:?} of {text:?}");
+        assert!(policy.quota.is_none_or(digits), "{policy:?} of {text:?}");
+    }
+    if let Some(lesson) = acople_http::rate_limit_lesson(&headers, "app") {
+        assert!(!policies.is_empty(), "{lesson:?} of no policy");
+        assert!(!matches!(lesson, Lesson::Passed), "{text:?}");
     }
 }
 

@@ -46,7 +46,7 @@ fn host_01_nothing_of_the_process_is_touched_from_two_runtimes() {
     portal.load("contacts", contacts);
     let config = json!({ "auth": { "token": portal.credentials().private_token }, "base_url": portal.url() });
     let connect = || {
-        let transport = ReqwestTransport::new(&TransportConfig::default()).unwrap();
+        let transport = ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap();
         let resources = Resources::new(Arc::new(transport));
         let hubspot = acople::connect("hubspot", config.clone(), resources.clone()).unwrap();
         let files = acople::connect("file", json!({ "directory": folder.path() }), resources).unwrap();

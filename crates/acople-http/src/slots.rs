@@ -100,9 +100,10 @@ impl Slots {
 
 impl Limit {
     fn of_batch(&self) -> usize {
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        // between 0 and the few calls that can be in flight
-        let kept = (self.now as f64 * (1.0 - self.reserved)).floor() as usize;
+        #[allow(clippy::cast_precision_loss)] // a few calls are in flight
+        let now = self.now as f64;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and `now`
+        let kept = (now * (1.0 - self.reserved)).floor() as usize;
         kept.max(1)
     }
 }

@@ -65,8 +65,10 @@ impl Histogram {
         let mut buckets = self.buckets.iter().enumerate();
         let (mut below, mut reached) = (0, None);
         shares.map(|share| {
-            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let rank = (share.clamp(0.0, 1.0) * count as f64).ceil().max(1.0) as u64;
+            #[allow(clippy::cast_precision_loss)] // a rank among more than 2^53 calls
+            let rank = (share.clamp(0.0, 1.0) * count as f64).ceil().max(1.0);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and `count`
+            let rank = rank as u64;
             while below < rank {
                 let (index, bucket) = buckets.next()?;
                 below += bucket.load(Ordering::Relaxed);

@@ -50,8 +50,10 @@ fn url_08_the_text_of_a_graphql_query_is_static() {
         let is_helper = path.file_name().is_some_and(|name| name == "graphql.rs");
         if is_helper && !shown.contains("acople-testkit") {
             helpers += 1;
-            let constructors: Vec<&str> =
-                text.lines().filter(|line| line.contains("fn ") && line.contains("text:")).collect();
+            let constructors: Vec<&str> = text
+                .lines()
+                .filter(|line| line.contains("pub ") && line.contains("fn ") && line.contains("text:"))
+                .collect();
             assert!(!constructors.is_empty(), "{shown}: nothing takes the text of a query");
             for line in constructors {
                 assert!(line.contains("text: &'static str"), "{shown}: {line}");
