@@ -92,7 +92,11 @@ impl Transport for ReqwestTransport {
             let host = request.url().host_str().unwrap_or_default();
             return Err(failure::refused(Refused::new(host, reason)));
         }
-        let mut place = Some(self.0.place().await?);
+        // In boxes what is rare: the future of this function is made for each request.
+        let mut place = match self.0.places.clone().try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) => Some(Box::pin(self.0.place()).await?),
+        };
         let (method, url, headers, body) = request.into_parts();
         let writes = matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let mut outgoing = reqwest::Request::new(method, url);
@@ -103,11 +107,15 @@ impl Transport for ReqwestTransport {
             // Some servers refuse a write that does not say how long it is (RFC 9110, 8.6).
             outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let sent = match &self.0.clients {
-            Clients::Fixed(client) => client.execute(outgoing).await,
-            Clients::Watched(watched) => watched.current().await.execute(outgoing).await,
+        let watched;
+        let client = match &self.0.clients {
+            Clients::Fixed(client) => client,
+            Clients::Watched(clients) => {
+                watched = Box::pin(clients.current()).await;
+                &watched
+            }
         };
-        let mut incoming = sent.map_err(failure::head)?;
+        let mut incoming = client.execute(outgoing).await.map_err(failure::head)?;
         let (status, headers) = (incoming.status(), std::mem::take(incoming.headers_mut()));
         let chunks = incoming.bytes_stream().map(|chunk| chunk.map_err(failure::body));
         // At the end of the body, or with it when it is dropped.
@@ -122,9 +130,6 @@ impl Transport for ReqwestTransport {
 impl Inner {
     /// A place among the requests on their way, as soon as one is free.
     async fn place(&self) -> Result<OwnedSemaphorePermit, TransportError> {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
-            return Ok(place);
-        }
         match tokio::time::timeout(self.max_wait, self.places.clone().acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(TransportError::new(
