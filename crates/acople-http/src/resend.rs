@@ -14,7 +14,7 @@ use crate::deadline::deadline;
 #[derive(Debug)]
 pub enum Written<T> {
     /// The vendor answered.
-    Answered(Answer),
+    Answered(Box<Answer>),
     /// The answer was lost, and the look-up found what the write had done.
     Found(T),
 }
@@ -67,7 +67,7 @@ impl Client {
         loop {
             attempt += 1;
             let lost = match self.send(&cx, call).await {
-                Ok(answer) => return Ok(Written::Answered(answer)),
+                Ok(answer) => return Ok(Written::Answered(Box::new(answer))),
                 Err(error) if error.outcome_known() => return Err(error),
                 Err(error) => error,
             };
