@@ -15,48 +15,34 @@ mod destinations;
 mod digest;
 mod discovery;
 mod event_parser;
-mod gate;
 mod graphql;
-mod limiter;
-mod limits;
-mod line;
+mod limiting;
 mod lines;
 mod link;
 mod list;
 mod listing;
-mod midnight;
 mod multipart;
-mod pace;
 mod pages;
 mod paging;
 mod placed;
-mod rate;
-mod rate_limit;
 mod reading;
 mod redact;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_transport;
 mod resend;
-mod reset;
 mod resumable;
 mod retry;
-mod retry_after;
 mod rounds;
 mod seconds;
 mod send;
 mod server_events;
 mod settings;
-mod slots;
 mod special_use;
 mod stage;
-mod structured;
-mod usage;
 mod verdict;
 mod walk;
-mod windows;
 mod write;
-mod x_rate_limit;
 
 pub use address::{base_url, secure_base, secure_url, tenant_base};
 pub use answer::{Answer, Download};
@@ -72,18 +58,18 @@ pub use destinations::Destinations;
 pub use discovery::{gather, visible};
 pub use event_parser::ServerEvent;
 pub use graphql::{GraphQl, GraphQlAnswer, GraphQlClassifier, GraphQlError};
-pub use limiter::LocalLimiter;
-pub use limits::Limits;
+pub use limiting::{
+    GraphqlCost, Limits, LocalLimiter, MetaUsage, RateLimit, Reset, XRateLimit, graphql_cost, meta_usage,
+    next_midnight, rate_limit_lesson, rate_limits, reset_in, retry_after, sforce_limit_info, x_rate_limit,
+};
 pub use lines::Lines;
 pub use link::next_link;
 pub use list::{Fetched, List};
 pub use listing::{Listed, walk_list};
-pub use midnight::next_midnight;
 pub use multipart::Multipart;
 pub use pages::Pages;
 pub use paging::{Paging, Position};
 pub use placed::match_placed;
-pub use rate_limit::{RateLimit, rate_limit_lesson, rate_limits};
 pub use reading::{Carried, Left, Portion, events, place_of};
 pub use redact::Redactor;
 #[cfg(feature = "reqwest")]
@@ -91,15 +77,11 @@ pub use reqwest_transport::{
     ClientIdentity, Pem, Proxy, ReqwestTransport, Resolver, Roots, SystemResolver, TlsConfig, TransportConfig,
 };
 pub use resend::Written;
-pub use reset::Reset;
 pub use resumable::Resumable;
 pub use retry::{Backoff, RetryPolicy, RetryQuota};
-pub use retry_after::retry_after;
 pub use rounds::write_keyed;
 pub use server_events::ServerEvents;
 pub use settings::Settings;
 pub use special_use::SpecialUse;
-pub use usage::{GraphqlCost, MetaUsage, graphql_cost, meta_usage, sforce_limit_info};
 pub use walk::{Step, Walk};
 pub use write::{match_aligned, match_by_id, write_checked, write_chunks};
-pub use x_rate_limit::{XRateLimit, reset_in, x_rate_limit};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acople_core::Lesson;
 use http::HeaderMap;
 
-use crate::structured::{self, Bare, Member, Parameters, parameter};
+use crate::limiting::structured::{self, Bare, Member, Parameters, parameter};
 
 /// The unit that buckets count. A policy without a unit counts requests, too.
 const REQUESTS: &str = "requests";

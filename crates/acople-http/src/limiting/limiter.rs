@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Limits;
-use crate::gate::Now;
-use crate::line::{Caller, Claims, Line, Number, Terms, Turn};
-use crate::pace::{Bucket, Pace, Want};
+use crate::limiting::gate::Now;
+use crate::limiting::line::{Caller, Claims, Line, Number, Terms, Turn};
+use crate::limiting::pace::{Bucket, Pace, Want};
 
 /// Buckets beyond which those that say nothing are forgotten: names may be those of users or recipients.
 const BUCKETS: usize = 1024;
@@ -95,7 +95,7 @@ impl LocalLimiter {
         let longest_wait = limits.longest_wait;
         {
             let mut buckets = self.0.buckets();
-            let forgotten = crate::limits::Plan::default();
+            let forgotten = crate::limiting::limits::Plan::default();
             for bucket in buckets.known.values() {
                 match limits.buckets.get(&*bucket.name) {
                     Some(plan) => bucket.pace().change(plan, now),

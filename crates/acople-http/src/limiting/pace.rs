@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use acople_core::Strategy;
 use tokio::time::Instant;
 
-use crate::gate::{Gate, Now};
-use crate::limits::Plan;
-use crate::rate::Rate;
-use crate::slots::Slots;
+use crate::limiting::gate::{Gate, Now};
+use crate::limiting::limits::Plan;
+use crate::limiting::rate::Rate;
+use crate::limiting::slots::Slots;
 
 /// The longest pause that one answer can cause: after it the vendor is asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);

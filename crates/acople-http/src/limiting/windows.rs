@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::Reset;
-use crate::gate::{Now, until};
+use crate::limiting::gate::{Now, until};
 
 /// Slices of a sliding window. A window touches one more than it has.
 const SLICES: usize = 32;

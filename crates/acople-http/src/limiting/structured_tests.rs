@@ -5,17 +5,17 @@ use serde_json::Value as Json;
 use super::*;
 
 const VECTORS: [(&str, &str); 11] = [
-    ("binary", include_str!("../tests/vectors/binary.json")),
-    ("boolean", include_str!("../tests/vectors/boolean.json")),
-    ("date", include_str!("../tests/vectors/date.json")),
-    ("dictionary", include_str!("../tests/vectors/dictionary.json")),
-    ("examples", include_str!("../tests/vectors/examples.json")),
-    ("item", include_str!("../tests/vectors/item.json")),
-    ("list", include_str!("../tests/vectors/list.json")),
-    ("number", include_str!("../tests/vectors/number.json")),
-    ("param-dict", include_str!("../tests/vectors/param-dict.json")),
-    ("string", include_str!("../tests/vectors/string.json")),
-    ("token", include_str!("../tests/vectors/token.json")),
+    ("binary", include_str!("../../tests/vectors/binary.json")),
+    ("boolean", include_str!("../../tests/vectors/boolean.json")),
+    ("date", include_str!("../../tests/vectors/date.json")),
+    ("dictionary", include_str!("../../tests/vectors/dictionary.json")),
+    ("examples", include_str!("../../tests/vectors/examples.json")),
+    ("item", include_str!("../../tests/vectors/item.json")),
+    ("list", include_str!("../../tests/vectors/list.json")),
+    ("number", include_str!("../../tests/vectors/number.json")),
+    ("param-dict", include_str!("../../tests/vectors/param-dict.json")),
+    ("string", include_str!("../../tests/vectors/string.json")),
+    ("token", include_str!("../../tests/vectors/token.json")),
 ];
 
 #[test]

@@ -1,6 +1,6 @@
 //! How many calls may be in flight, where the vendor says it and where only its rejections do.
 
-use crate::limits::SlotPlan;
+use crate::limiting::limits::SlotPlan;
 
 /// Once the vendor has rejected a call, one more slot takes so many times as many successes as there are slots.
 const CAREFUL: usize = 8;

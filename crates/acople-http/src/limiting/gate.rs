@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use acople_core::Clock;
 use tokio::time::Instant;
 
-use crate::limits::GatePlan;
-use crate::rate::Rate;
-use crate::windows::{Fixed, Quota, Sliding};
+use crate::limiting::limits::GatePlan;
+use crate::limiting::rate::Rate;
+use crate::limiting::windows::{Fixed, Quota, Sliding};
 
 /// The time on both clocks. The wall clock is asked when somebody wants to know, and once.
 pub(crate) struct Now<'a> {

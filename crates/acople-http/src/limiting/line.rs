@@ -8,8 +8,8 @@ use acople_core::{Error, ErrorKind, Result, Strategy};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::gate::Now;
-use crate::pace::{Bucket, Want};
+use crate::limiting::gate::Now;
+use crate::limiting::pace::{Bucket, Want};
 
 /// A caller that is this late for its turn is not being polled, and loses it to those behind.
 const GRACE: Duration = Duration::from_millis(100);
