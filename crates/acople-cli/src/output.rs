@@ -90,17 +90,9 @@ pub(crate) fn records(count: u64) -> String {
     format!("{count} record{end}")
 }
 
-/// Escapes what would move the cursor, change colours or reorder the line.
+/// A text of others, fit for a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    acople::printable(text, usize::MAX)
 }
 
 #[cfg(test)]

@@ -56,6 +56,28 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All kinds of this version.
+    pub const ALL: [Self; 18] = [
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::Transient,
+        Self::Timeout,
+        Self::Ambiguous,
+        Self::Reauth,
+        Self::Permission,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Invalid,
+        Self::Protocol,
+        Self::TooLarge,
+        Self::Schema,
+        Self::CursorExpired,
+        Self::Fenced,
+        Self::Cancelled,
+        Self::Config,
+        Self::Internal,
+    ];
+
     /// The kind as a stable lowercase word, for metrics and exit messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -477,21 +499,6 @@ fn redact_cut(text: &mut String, secret: &str) {
     }
 }
 
-/// Escapes control characters (log injection, terminal codes) and bounds the length.
 fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(MESSAGE_LIMIT));
-    for c in text.chars() {
-        if out.len() + c.len_utf8() > MESSAGE_LIMIT {
-            out.push('…');
-            break;
-        }
-        // Line and paragraph separators break lines, and bidirectional overrides reorder what a terminal shows, as
-        // control characters do.
-        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    crate::printable(text, MESSAGE_LIMIT)
 }

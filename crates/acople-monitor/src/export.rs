@@ -13,8 +13,8 @@ use acople_core::{BreakerState, CacheUse, ErrorKind, WaitCause};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 
 use crate::kind;
+use crate::names::printable;
 use crate::names::{Names, OTHER};
-use crate::printable::printable;
 use crate::tally::{Attempt, CAUSES, STATUS_CLASSES, cause_place, status_class};
 
 const REQUEST_DURATION: &str = "http.client.request.duration";

@@ -9,7 +9,7 @@ use crate::config::HealthConfig;
 use crate::connection::{Connection, millis};
 use crate::connector::Connector;
 use crate::kind;
-use crate::printable::printable;
+use crate::names::printable;
 use crate::registry::{Kept, Registry};
 
 /// How something is.

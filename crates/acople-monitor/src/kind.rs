@@ -3,26 +3,7 @@
 use acople_core::ErrorKind;
 
 /// The kinds that are told apart; a kind that is newer than this crate counts as `other`.
-const KINDS: [ErrorKind; 18] = [
-    ErrorKind::RateLimited,
-    ErrorKind::QuotaExhausted,
-    ErrorKind::Transient,
-    ErrorKind::Timeout,
-    ErrorKind::Ambiguous,
-    ErrorKind::Reauth,
-    ErrorKind::Permission,
-    ErrorKind::NotFound,
-    ErrorKind::Conflict,
-    ErrorKind::Invalid,
-    ErrorKind::Protocol,
-    ErrorKind::TooLarge,
-    ErrorKind::Schema,
-    ErrorKind::CursorExpired,
-    ErrorKind::Fenced,
-    ErrorKind::Cancelled,
-    ErrorKind::Config,
-    ErrorKind::Internal,
-];
+const KINDS: [ErrorKind; 18] = ErrorKind::ALL;
 
 /// How many places there are.
 pub(crate) const PLACES: usize = KINDS.len() + 1;

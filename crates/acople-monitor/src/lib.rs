@@ -10,7 +10,6 @@ mod health;
 mod histogram;
 mod kind;
 mod names;
-mod printable;
 mod probe;
 mod recorder;
 mod registry;

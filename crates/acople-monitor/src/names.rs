@@ -98,3 +98,8 @@ fn spread(name: &str) -> usize {
     let mixed = head ^ tail.rotate_left(29) ^ bytes.len() as u64;
     (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
+
+/// A name of others, fit for labels, logs and terminals.
+pub(crate) fn printable(name: &str) -> String {
+    acople_core::printable(name, LONGEST)
+}

@@ -13,7 +13,7 @@ use crate::connector::Connector;
 use crate::health::{self, ConnectionHealth, ConnectorHealth, seconds, share};
 use crate::histogram::Histogram;
 use crate::kind;
-use crate::printable::printable;
+use crate::names::printable;
 use crate::registry::Registry;
 use crate::tally::{STATUS_CLASSES, Tally, WaitTally};
 

@@ -8,27 +8,6 @@ use metrics::Unit;
 use crate::fixture::{call, status, watch};
 use crate::series::Series;
 
-const KINDS: [ErrorKind; 18] = [
-    ErrorKind::RateLimited,
-    ErrorKind::QuotaExhausted,
-    ErrorKind::Transient,
-    ErrorKind::Timeout,
-    ErrorKind::Ambiguous,
-    ErrorKind::Reauth,
-    ErrorKind::Permission,
-    ErrorKind::NotFound,
-    ErrorKind::Conflict,
-    ErrorKind::Invalid,
-    ErrorKind::Protocol,
-    ErrorKind::TooLarge,
-    ErrorKind::Schema,
-    ErrorKind::CursorExpired,
-    ErrorKind::Fenced,
-    ErrorKind::Cancelled,
-    ErrorKind::Config,
-    ErrorKind::Internal,
-];
-
 const OPERATIONS: [&str; 10] = [
     "check",
     "discover",
@@ -53,7 +32,7 @@ fn sec_14_ten_thousand_calls_of_a_thousand_tenants_leave_fewer_than_200_series()
         let recorder = collector.watch(&watched);
         for (number, operation) in OPERATIONS.into_iter().enumerate() {
             // Every operation meets every kind of error sooner or later.
-            let error = KINDS.get((tenant + number) % (KINDS.len() * 2)).copied();
+            let error = ErrorKind::ALL.get((tenant + number) % (ErrorKind::ALL.len() * 2)).copied();
             whole_call(&*recorder, operation, error);
         }
         recorder.record(&Signal::Quota { bucket: &name(3), remaining: 7 });

@@ -10,27 +10,6 @@ use serde_json::json;
 
 use crate::fake::{Fails, Fake};
 
-const KINDS: [ErrorKind; 18] = [
-    ErrorKind::RateLimited,
-    ErrorKind::QuotaExhausted,
-    ErrorKind::Transient,
-    ErrorKind::Timeout,
-    ErrorKind::Ambiguous,
-    ErrorKind::Reauth,
-    ErrorKind::Permission,
-    ErrorKind::NotFound,
-    ErrorKind::Conflict,
-    ErrorKind::Invalid,
-    ErrorKind::Protocol,
-    ErrorKind::TooLarge,
-    ErrorKind::Schema,
-    ErrorKind::CursorExpired,
-    ErrorKind::Fenced,
-    ErrorKind::Cancelled,
-    ErrorKind::Config,
-    ErrorKind::Internal,
-];
-
 fn builder(a: &Fake, b: &Fake) -> FallbackBuilder {
     Fallback::builder("a", a.arc()).then(Standby::new("b", b.arc())).queries(["ask"])
 }
@@ -50,7 +29,7 @@ async fn the_rules_say_for_which_errors_the_next_source_is_asked() {
     let passing =
         [ErrorKind::RateLimited, ErrorKind::QuotaExhausted, ErrorKind::Transient, ErrorKind::Timeout];
     let never = [ErrorKind::Cancelled, ErrorKind::Fenced];
-    for kind in KINDS {
+    for kind in ErrorKind::ALL {
         for (rules, expected) in [
             (FallOver::default(), passing.contains(&kind)),
             (FallOver::default().not_on(kind), false),
@@ -122,7 +101,7 @@ async fn patience_bounds_how_long_a_source_is_waited_for() {
 async fn changes_go_to_the_primary_alone() {
     let (a, b) = (Fake::new("a"), Fake::new("b"));
     let both = builder(&a, &b).build().unwrap();
-    for kind in KINDS {
+    for kind in ErrorKind::ALL {
         a.fail(Fails::With(kind), 0);
         assert_eq!(write(&both).await.unwrap_err().kind(), kind);
         let error = both.invoke(&Context::new(), ActionCall::new("change", json!({}))).await.unwrap_err();
