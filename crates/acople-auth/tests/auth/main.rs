@@ -4,6 +4,8 @@
 mod canary;
 mod clocks;
 mod configs;
+mod connecting;
+mod device;
 mod grants;
 mod private_keys;
 mod refusals;
