@@ -12,6 +12,7 @@ use acople_core::{
 };
 use acople_store_redb::{MasterKey, RedbStore};
 use async_trait::async_trait;
+use tokio::sync::RwLock;
 
 use crate::vendor::{auth, resources, token};
 
@@ -89,7 +90,12 @@ pub(crate) async fn open(path: &Path) -> RedbStore {
     RedbStore::builder().master_key(key).open(path).await.unwrap()
 }
 
-pub(crate) fn start(role: &str, path: &Path, url: &str, refresh: &str) -> Child {
+/// Processes begin while no test has a store open: between fork and exec a new process has the files of this one,
+/// and with them the lock of a store that it does not know.
+pub(crate) static FORKS: RwLock<()> = RwLock::const_new(());
+
+pub(crate) async fn start(role: &str, path: &Path, url: &str, refresh: &str) -> Child {
+    let _alone = FORKS.write().await;
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child::child", "--nocapture", "--quiet"])
         .env(ROLE, role)

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use acople_core::{ConnectionKey, Secret, TokenStore};
 
-use crate::child::{POINTS, Point, lines, open, start};
+use crate::child::{FORKS, POINTS, Point, lines, open, start};
 use crate::vendor::{Ledger, honest, serve};
 
 /// A vendor that takes a replaced refresh token once more, for longer than these tests run.
@@ -22,7 +22,7 @@ async fn auth_07_after_a_kill_at_any_point_there_is_one_token_call_and_no_silent
                 let path = folder.path().join("store");
                 let ledger = Ledger::new("rt-0", grace);
                 let server = serve(honest(&ledger)).await;
-                let mut killed = start(&format!("{point:?}"), &path, &server.url(), "rt-0");
+                let mut killed = start(&format!("{point:?}"), &path, &server.url(), "rt-0").await;
                 assert_eq!(lines(&mut killed).next().as_deref(), Some("halted"), "{point:?}");
                 killed.kill().unwrap();
                 killed.wait().unwrap();
@@ -30,7 +30,7 @@ async fn auth_07_after_a_kill_at_any_point_there_is_one_token_call_and_no_silent
                 let before = ledger.lock().unwrap().calls;
                 assert_eq!(before, u64::from(point != Point::BeforeSend));
                 let stored = stored(&path).await;
-                let mut next = start("go on", &path, &server.url(), "rt-0");
+                let mut next = start("go on", &path, &server.url(), "rt-0").await;
                 let said: Vec<String> = lines(&mut next).collect();
                 assert!(next.wait().unwrap().success());
                 assert_eq!(said.len(), 5, "{point:?}: {said:?}");
@@ -100,7 +100,7 @@ async fn chain(grace: Duration) -> (usize, usize) {
     let (mut is_lost, mut kill) = (false, 0);
     while kill < KILLS {
         let refused = ledger.lock().unwrap().refused;
-        let mut child = start("renew for ever", &path, &server.url(), &refresh);
+        let mut child = start("renew for ever", &path, &server.url(), &refresh).await;
         let mut said = lines(&mut child);
         let first = said.next();
         if is_lost {
@@ -129,6 +129,7 @@ async fn chain(grace: Duration) -> (usize, usize) {
 
 /// The refresh token in the store of a dead process.
 async fn stored(path: &Path) -> Option<String> {
+    let _no_forks = FORKS.read().await;
     let store = open(path).await;
     let key = ConnectionKey::new("example", "default");
     let tokens = TokenStore::load(&store, &key).await.unwrap();
