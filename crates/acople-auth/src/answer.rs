@@ -5,8 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use acople_core::{Error, ErrorKind, Result, Secret};
+use acople_http::secure_base;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use url::Url;
 
 use crate::lifetime::expires_in;
 
@@ -16,6 +18,10 @@ pub(crate) struct TokenAnswer {
     pub(crate) access: Option<Secret>,
     pub(crate) refresh: Option<Secret>,
     pub(crate) lifetime: Option<Duration>,
+    /// How long the refresh token lives at most.
+    pub(crate) refresh_lifetime: Option<Duration>,
+    /// OpenID Connect's token about the user.
+    pub(crate) id_token: Option<Secret>,
     pub(crate) endpoint: Option<String>,
     pub(crate) kept: BTreeMap<String, String>,
     /// The OAuth error code, or the vendor's own.
@@ -57,6 +63,26 @@ impl Wanted {
     }
 }
 
+impl TokenAnswer {
+    /// The account's base URL.
+    ///
+    /// # Errors
+    /// What is wrong with it, after the member's name.
+    pub(crate) fn endpoint_url(&self) -> Result<Option<Url>, &'static str> {
+        self.endpoint.as_deref().map(secure_base).transpose()
+    }
+}
+
+/// What vendors call the lifetime of a refresh token, in seconds: Google, Xero and others; QuickBooks;
+/// Keycloak.
+const REFRESH_LIFETIMES: [&str; 3] =
+    ["refresh_token_expires_in", "x_refresh_token_expires_in", "refresh_expires_in"];
+
+/// Keycloak writes 0 for a refresh token without an end.
+fn refresh_lifetime(value: &Value) -> Option<Duration> {
+    expires_in(Some(value)).filter(|life| !life.is_zero())
+}
+
 struct Members<'a>(&'a Wanted);
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
@@ -88,6 +114,7 @@ impl<'de> Visitor<'de> for Members<'_> {
                     answer.refresh = text(map.next_value()?).filter(|t| !t.is_empty()).map(Secret::from);
                 }
                 "expires_in" => answer.lifetime = expires_in(Some(&map.next_value()?)),
+                "id_token" => answer.id_token = text(map.next_value()?).map(Secret::from),
                 "error" => answer.code = text(map.next_value()?),
                 "error_description" => answer.description = text(map.next_value()?),
                 "message" if !kept && !endpoint => message = text(map.next_value()?),
@@ -99,6 +126,9 @@ impl<'de> Visitor<'de> for Members<'_> {
                     if endpoint {
                         answer.endpoint = value.as_str().map(str::to_owned);
                     }
+                    if REFRESH_LIFETIMES.contains(&name) {
+                        answer.refresh_lifetime = refresh_lifetime(&value);
+                    }
                     if kept && !value.is_null() {
                         let value = match value {
                             Value::String(text) => text,
@@ -106,6 +136,9 @@ impl<'de> Visitor<'de> for Members<'_> {
                         };
                         answer.kept.insert(name.to_owned(), value);
                     }
+                }
+                _ if REFRESH_LIFETIMES.contains(&name) => {
+                    answer.refresh_lifetime = refresh_lifetime(&map.next_value()?);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -140,6 +173,19 @@ mod tests {
         assert_eq!(kept, [("hub_id", "62515"), ("scope", "x y"), ("tags", r#"["p"]"#)]);
         assert_eq!(answer.endpoint.as_deref(), Some("https://x.example"));
         assert!(answer.refresh.is_none(), "an empty refresh token is none");
+    }
+
+    #[test]
+    fn the_lifetime_of_a_refresh_token_is_read_by_all_its_names() {
+        let wanted = Wanted { endpoint: None, keep: vec!["refresh_expires_in"] };
+        let life = |body: &str| wanted.read(body.as_bytes()).unwrap().refresh_lifetime.map(|d| d.as_secs());
+        assert_eq!(life(r#"{"x_refresh_token_expires_in":8726400}"#), Some(8_726_400));
+        assert_eq!(life(r#"{"refresh_token_expires_in":"604799"}"#), Some(604_799));
+        assert_eq!(life(r#"{"refresh_expires_in":1800}"#), Some(1800));
+        assert_eq!(life(r#"{"refresh_expires_in":0}"#), None);
+        assert_eq!(life(r#"{"expires_in":60}"#), None);
+        let kept = wanted.read(br#"{"refresh_expires_in":1800}"#).unwrap().kept;
+        assert_eq!(kept["refresh_expires_in"], "1800");
     }
 
     #[test]

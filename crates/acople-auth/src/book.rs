@@ -1,8 +1,8 @@
 //! What whoever renews has to know and to write down.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use acople_core::{Error, ErrorKind, Generation, Secret};
+use acople_core::{Error, ErrorKind, Generation, Secret, TokenSet};
 use tokio::time::Instant;
 
 /// How often the store is looked at for new credentials while the grant is finished.
@@ -16,6 +16,10 @@ const REFUSED: Duration = Duration::from_secs(300);
 
 /// The first pause after a failure that passes by itself; it doubles up to [`MENDING`].
 const PASSING: Duration = Duration::from_secs(1);
+
+/// How long a refresh token is kept that was replaced. Vendors that take it once more do so for a minute
+/// (Okta), half an hour (Xero) or a day (QuickBooks).
+const GRACE: Duration = Duration::from_secs(30 * 60);
 
 /// The state of renewals. It is behind the gate: one renewal at a time.
 #[derive(Debug, Default)]
@@ -32,6 +36,12 @@ pub(crate) struct Book {
     pub(crate) doubt: bool,
     /// How many saves of the tokens in hand have failed; 0 when they are stored.
     pub(crate) unsaved: u32,
+    /// Whether the host was told that a person has to act.
+    pub(crate) parked: bool,
+    /// When the refresh token ends for good, and from when on the host is told so.
+    pub(crate) refresh_ends: Option<(SystemTime, SystemTime)>,
+    /// A refresh token that may be good when the newest is not.
+    spare: Option<(Secret, Instant)>,
     failure: Option<Failure>,
     failures: u32,
 }
@@ -87,11 +97,31 @@ impl Book {
         self.failure = Some(Failure { error: error.copy(), until, finished: setback.finished });
     }
 
+    /// Begins with tokens that are stored at `generation`.
+    pub(crate) fn begin_with(&mut self, tokens: &TokenSet, generation: Generation) {
+        self.loaded = true;
+        self.generation = generation;
+        self.refresh.clone_from(&tokens.refresh);
+    }
+
     /// Forgets failures: there are new tokens.
     pub(crate) fn succeed(&mut self) {
         self.failure = None;
         self.failures = 0;
         self.doubt = false;
+    }
+
+    /// Keeps a refresh token for a while that is not in use: the one before, or one that came in when
+    /// another worker had stored its own already.
+    pub(crate) fn keep_spare(&mut self, token: Option<Secret>, now: Instant) {
+        self.spare = token.zip(now.checked_add(GRACE));
+    }
+
+    /// The refresh token to try when the newest is refused. It is given out once.
+    pub(crate) fn take_spare(&mut self, now: Instant) -> Option<Secret> {
+        let (token, until) = self.spare.take()?;
+        let is_other = self.refresh.as_ref().is_none_or(|newest| newest.expose() != token.expose());
+        (now < until && is_other).then_some(token)
     }
 
     /// How long to wait before the tokens in hand are saved again.

@@ -6,12 +6,13 @@
 //! any moment, and if the renewal went with it between the vendor's answer and the store, a rotated
 //! refresh token would be lost and the customer locked out.
 
+pub(crate) mod keeping;
 mod renewal;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use acople_core::{Clock, Error, ErrorKind, Result, Secret, TokenSet};
+use acople_core::{Clock, Error, ErrorKind, Generation, Result, Secret, TokenSet};
 use http::HeaderValue;
 use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
 use tokio::time::Instant;
@@ -19,7 +20,9 @@ use tracing::Instrument;
 use url::Url;
 
 use crate::book::Book;
+use crate::events::{TokenEvent, TokenEvents};
 use crate::lifetime::Span;
+use crate::revocation::Revocation;
 use crate::static_auth::with_scheme;
 use crate::token_endpoint::TokenEndpoint;
 use crate::vault::Vault;
@@ -78,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) scheme: &'static str,
     pub(crate) seed: Option<Secret>,
     pub(crate) seed_endpoint: Option<Url>,
+    pub(crate) revocation: Option<Revocation>,
+    pub(crate) events: Option<TokenEvents>,
 }
 
 impl Cell {
@@ -97,6 +102,68 @@ impl Cell {
 
     pub(crate) fn connector(&self) -> &str {
         &self.vault.key().connector
+    }
+
+    /// Begins with tokens that came in at `received` and are stored at `generation`.
+    pub(crate) fn prime(
+        &self,
+        tokens: TokenSet,
+        generation: Generation,
+        lifetime: Option<Duration>,
+        received: Instant,
+    ) {
+        // Nobody has the gate of a cell that was just made.
+        if let Ok(mut book) = self.gate.try_lock() {
+            book.begin_with(&tokens, generation);
+        }
+        self.publish(tokens, Span::new(lifetime, received, fastrand::f64()));
+    }
+
+    /// Reads the store; says whether that changed anything.
+    pub(crate) async fn reload(&self) -> Result<bool> {
+        let mut book = self.gate.lock().await;
+        if !book.loaded {
+            self.begin(&mut book).await?;
+            return Ok(self.front().held.is_some());
+        }
+        match self.vault.load().await.map_err(|e| e.with_operation("load the tokens"))? {
+            Some((_, generation)) if generation == book.generation => Ok(false),
+            Some((tokens, generation)) => Ok(self.adopt(&mut book, tokens, generation)),
+            None if book.generation == Generation(0) => Ok(false),
+            None => {
+                self.disconnect(&mut book);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Ends the connection, at the vendor unless `forget`, and in the store.
+    pub(crate) async fn end(&self, forget: bool) -> Result<()> {
+        let mut book = self.gate.lock().await;
+        if book.loaded {
+            // Another worker's refresh token may be the newest.
+            self.look(&mut book).await;
+        } else {
+            self.begin(&mut book).await?;
+        }
+        if !forget {
+            let missing = || Error::config("revocation_url", "the vendor's revocation endpoint is not set");
+            let revocation = self.settings.revocation.as_ref().ok_or_else(missing)?;
+            let held = self.front().held.clone();
+            let refresh = book.refresh.as_ref().or(self.endpoint.grant.refresh_token());
+            let access = held.as_ref().map(|held| &held.tokens.access).filter(|access| !access.is_empty());
+            revocation.revoke(&self.endpoint.oauth, refresh, access).await?;
+        }
+        self.vault.remove().await.map_err(|e| e.with_operation("remove the tokens"))?;
+        self.disconnect(&mut book);
+        Ok(())
+    }
+
+    /// Tells the host.
+    fn tell(&self, event: &TokenEvent<'_>) {
+        if let Some(TokenEvents(observer)) = &self.settings.events {
+            observer.event(self.vault.key(), event);
+        }
     }
 
     /// Tokens that meet the need, obtained or renewed if necessary.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use acople_core::{Error, Result, Secret};
+use acople_core::{Error, ErrorKind, Result, Secret};
 use aws_lc_rs::digest::{Context as Digest, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -38,6 +38,49 @@ pub enum Grant {
         /// The RSA key as PEM text, PKCS#8 or PKCS#1, not encrypted. It is parsed once and not kept.
         private_key_pem: Secret,
     },
+    /// By the tokens that the connecting of the account left in the host's token store: see
+    /// [`Connect`](crate::Connect) and [`DeviceFlow`](crate::DeviceFlow). Renewed by their refresh token,
+    /// as with [`RefreshToken`](Self::RefreshToken).
+    Connected,
+    /// By the token of another party (RFC 8693). Other parameters go in with
+    /// [`OAuth2Builder::param`](crate::OAuth2Builder::param).
+    TokenExchange {
+        /// The token of the party on whose behalf calls are made.
+        subject_token: Secret,
+        /// What kind of token that is, such as `urn:ietf:params:oauth:token-type:jwt`.
+        subject_token_type: String,
+        /// The token of the party that acts, and its kind.
+        actor: Option<(Secret, String)>,
+        /// The service for which the token is meant, by its name.
+        audience: Option<String>,
+        /// The scopes, separated by spaces.
+        scope: Option<String>,
+    },
+    /// By a user's name and password (RFC 6749, 4.3). RFC 9700 forbids it and newer servers have it no
+    /// longer: it is here for vendors that offer nothing else. The password is sent at each renewal; a
+    /// refresh token that comes with the answer is not used.
+    DeprecatedPassword {
+        /// The user.
+        username: String,
+        /// The user's password.
+        password: Secret,
+        /// The scopes, separated by spaces.
+        scope: Option<String>,
+    },
+}
+
+/// What a vendor does with refresh tokens at a refresh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rotation {
+    /// They stay as they are: nothing is used up by a refresh, so one whose answer was lost is asked for
+    /// again like any harmless call, and never means that the account has to be connected again.
+    Never,
+    /// An answer may hold a new one, which replaces the old one; without, the old one stays.
+    #[default]
+    Sometimes,
+    /// Each answer holds a new one. An answer without is used all the same, with a warning in the log: the
+    /// next refresh will probably be refused.
+    Always,
 }
 
 /// The client's own credentials at the token endpoint.
@@ -66,8 +109,28 @@ pub(crate) type Form = Vec<(Cow<'static, str>, Secret)>;
 #[derive(Debug)]
 pub(crate) enum Ready {
     Refresh(Secret),
+    Connected,
     ClientCredentials(Option<String>),
     Jwt(Box<Signer>),
+    Exchange(Box<Exchange>),
+    Password(String, Secret, Option<String>),
+    /// The last step of the connect flow.
+    Code {
+        code: Secret,
+        redirect: String,
+        verifier: Secret,
+    },
+    /// One poll of the device flow.
+    Device(Secret),
+}
+
+/// The parts of a token exchange.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    subject: (Secret, String),
+    actor: Option<(Secret, String)>,
+    audience: Option<String>,
+    scope: Option<String>,
 }
 
 impl Ready {
@@ -89,6 +152,29 @@ impl Ready {
             Grant::JwtBearer { issuer, subject, audience, private_key_pem } => {
                 Self::Jwt(Box::new(Signer::new(issuer, subject, audience, &private_key_pem)?))
             }
+            Grant::Connected => Self::Connected,
+            Grant::TokenExchange { subject_token, subject_token_type, actor, audience, scope } => {
+                for (field, empty) in [
+                    ("subject_token", subject_token.is_empty()),
+                    ("subject_token_type", subject_token_type.is_empty()),
+                    ("actor_token", actor.as_ref().is_some_and(|(token, _)| token.is_empty())),
+                ] {
+                    if empty {
+                        return Err(Error::config(field, "is empty"));
+                    }
+                }
+                let subject = (subject_token, subject_token_type);
+                Self::Exchange(Box::new(Exchange { subject, actor, audience, scope }))
+            }
+            Grant::DeprecatedPassword { username, .. } if username.is_empty() => {
+                return Err(Error::config("username", "is empty"));
+            }
+            Grant::DeprecatedPassword { password, .. } if password.is_empty() => {
+                return Err(Error::config("password", "is empty"));
+            }
+            Grant::DeprecatedPassword { username, password, scope } => {
+                Self::Password(username, password, scope)
+            }
         })
     }
 
@@ -100,29 +186,67 @@ impl Ready {
         }
     }
 
-    /// Whether asking twice is harmless. A refresh token may be used up by the first.
+    /// Whether a refresh token is redeemed, from the config or from the store.
+    pub(crate) fn refreshes(&self) -> bool {
+        matches!(self, Self::Refresh(_) | Self::Connected)
+    }
+
+    /// Whether asking twice is harmless. A refresh token or a code may be used up by the first.
     pub(crate) fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::Refresh(_))
+        !matches!(self, Self::Refresh(_) | Self::Connected | Self::Code { .. } | Self::Device(_))
     }
 
     /// The grant's own part of the form; `refresh` is the newest refresh token.
+    ///
+    /// # Errors
+    /// `Reauth` when there is no refresh token, `Internal` when the assertion cannot be signed.
     pub(crate) fn form(&self, refresh: Option<&Secret>, now: SystemTime) -> Result<Form> {
         let mut form: Form = Vec::new();
-        let mut put = |name: &'static str, value: Secret| form.push((name.into(), value));
+        let put = |form: &mut Form, name: &'static str, value: Secret| form.push((name.into(), value));
         match self {
-            Self::Refresh(configured) => {
-                put("grant_type", "refresh_token".into());
-                put("refresh_token", refresh.unwrap_or(configured).clone());
+            Self::Refresh(_) | Self::Connected => {
+                let token = refresh.or(self.refresh_token());
+                let token =
+                    token.ok_or_else(|| Error::new(ErrorKind::Reauth, "there is no refresh token"))?;
+                put(&mut form, "grant_type", "refresh_token".into());
+                put(&mut form, "refresh_token", token.clone());
             }
             Self::ClientCredentials(scope) => {
-                put("grant_type", "client_credentials".into());
-                if let Some(scope) = scope {
-                    put("scope", scope.as_str().into());
+                put(&mut form, "grant_type", "client_credentials".into());
+                put_scope(&mut form, scope.as_deref());
+            }
+            Self::Exchange(exchange) => {
+                put(&mut form, "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".into());
+                put(&mut form, "subject_token", exchange.subject.0.clone());
+                put(&mut form, "subject_token_type", exchange.subject.1.as_str().into());
+                if let Some((token, kind)) = &exchange.actor {
+                    put(&mut form, "actor_token", token.clone());
+                    put(&mut form, "actor_token_type", kind.as_str().into());
                 }
+                if let Some(audience) = &exchange.audience {
+                    put(&mut form, "audience", audience.as_str().into());
+                }
+                put_scope(&mut form, exchange.scope.as_deref());
+            }
+            Self::Password(username, password, scope) => {
+                put(&mut form, "grant_type", "password".into());
+                put(&mut form, "username", username.as_str().into());
+                put(&mut form, "password", password.clone());
+                put_scope(&mut form, scope.as_deref());
+            }
+            Self::Code { code, redirect, verifier } => {
+                put(&mut form, "grant_type", "authorization_code".into());
+                put(&mut form, "code", code.clone());
+                put(&mut form, "redirect_uri", redirect.as_str().into());
+                put(&mut form, "code_verifier", verifier.clone());
+            }
+            Self::Device(code) => {
+                put(&mut form, "grant_type", "urn:ietf:params:oauth:grant-type:device_code".into());
+                put(&mut form, "device_code", code.clone());
             }
             Self::Jwt(signer) => {
-                put("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".into());
-                put("assertion", signer.sign(now)?);
+                put(&mut form, "grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".into());
+                put(&mut form, "assertion", signer.sign(now)?);
             }
         }
         Ok(form)
@@ -132,8 +256,11 @@ impl Ready {
     /// tokens, it shows whether they descend from this config.
     ///
     /// The refresh token alone decides where there is one: its successors outlive a change of the
-    /// client's secret or of the token endpoint's host.
+    /// client's secret or of the token endpoint's host. Empty where all that counts is in the store.
     pub(crate) fn mark(&self, token_url: &str, client_id: &str) -> String {
+        if matches!(self, Self::Connected | Self::Code { .. } | Self::Device(_)) {
+            return String::new();
+        }
         let mut digest = Digest::new(&SHA256);
         let mut add = |part: &str| {
             digest.update(&(part.len() as u64).to_be_bytes());
@@ -150,10 +277,29 @@ impl Ready {
                     .into_iter()
                     .for_each(add);
             }
+            Self::Exchange(exchange) => {
+                let (subject, actor) = (exchange.subject.0.expose(), exchange.actor.as_ref());
+                let (audience, scope) = (exchange.audience.as_deref(), exchange.scope.as_deref());
+                let actor = actor.map_or("", |(token, _)| token.expose());
+                [token_url, client_id, subject, actor].into_iter().for_each(&mut add);
+                [audience, scope].into_iter().map(Option::unwrap_or_default).for_each(add);
+            }
+            Self::Password(username, _, scope) => {
+                [token_url, client_id, username, scope.as_deref().unwrap_or_default()]
+                    .into_iter()
+                    .for_each(add);
+            }
+            Self::Connected | Self::Code { .. } | Self::Device(_) => {}
         }
         // 96 bits: equal by chance never, and too few to stand for the token.
         let hash = digest.finish();
         URL_SAFE_NO_PAD.encode(hash.as_ref().first_chunk::<12>().unwrap_or(&[0; 12]))
+    }
+}
+
+fn put_scope(form: &mut Form, scope: Option<&str>) {
+    if let Some(scope) = scope {
+        form.push(("scope".into(), scope.into()));
     }
 }
 

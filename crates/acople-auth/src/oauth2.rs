@@ -3,17 +3,21 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acople_core::{
-    AuthProvider, AuthStamp, Clock, Context, Endpoint, Error, ErrorKind, Refresh, Request, Resources, Result,
-    Secret,
+    AuthProvider, AuthStamp, Clock, Context, Endpoint, Error, ErrorKind, Generation, Refresh, Request,
+    Resources, Result, Secret, TokenSet,
 };
 use acople_http::{secure_base, secure_url};
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
+use tokio::time::Instant;
 
 use crate::cell::{Cell, Need, Settings};
-use crate::grant::{Grant, OAuthClient, Ready};
+use crate::events::TokenEvents;
+use crate::grant::{Grant, OAuthClient, Ready, Rotation};
+use crate::revocation::Revocation;
 use crate::token_endpoint::TokenEndpoint;
 use crate::vault::Vault;
 
@@ -61,8 +65,26 @@ impl OAuth2 {
             endpoint: TokenEndpoint::new(url, client, grant, resources)?,
             vault: Vault::new(resources.tokens.clone(), resources.connection_key(connector)),
             clock: resources.clock.clone(),
-            settings: Settings { scheme: "Bearer", seed: None, seed_endpoint: None },
+            settings: Settings {
+                scheme: "Bearer",
+                seed: None,
+                seed_endpoint: None,
+                revocation: None,
+                events: resources.extensions.get::<TokenEvents>().cloned(),
+            },
+            resources: resources.clone(),
         })
+    }
+
+    /// Begins with tokens that were stored just now.
+    pub(crate) fn prime(
+        &self,
+        tokens: TokenSet,
+        generation: Generation,
+        lifetime: Option<Duration>,
+        received: Instant,
+    ) {
+        self.0.prime(tokens, generation, lifetime, received);
     }
 
     /// A member of the token answer that the builder was told to [`keep`](OAuth2Builder::keep). Gets a
@@ -78,6 +100,34 @@ impl OAuth2 {
     /// What the store says: the tokens in memory are lost when the process ends.
     pub async fn flush(&self) -> Result<()> {
         self.0.flush().await
+    }
+
+    /// Reads the token store now and says whether there was something new: after the account was connected
+    /// again, or disconnected, elsewhere. Requests on their way end with the tokens that they carry; later ones
+    /// carry the new ones. Without this, a change is noticed at the next renewal.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn reload(&self) -> Result<bool> {
+        self.0.reload().await
+    }
+
+    /// Disconnects the account: the vendor revokes the grant (RFC 7009), then the store forgets the tokens.
+    /// Later requests fail with [`Reauth`](acople_core::ErrorKind::Reauth) until the account is connected again.
+    ///
+    /// # Errors
+    /// Nothing is forgotten when the vendor does not answer or refuses. `Config` when no
+    /// [`revocation_url`](OAuth2Builder::revocation_url) is set.
+    pub async fn revoke(&self) -> Result<()> {
+        self.0.end(false).await
+    }
+
+    /// Disconnects the account as [`revoke`](Self::revoke) does, without telling the vendor.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn forget(&self) -> Result<()> {
+        self.0.end(true).await
     }
 }
 
@@ -116,10 +166,11 @@ impl fmt::Debug for OAuth2 {
 
 /// Sets up an [`OAuth2`].
 pub struct OAuth2Builder {
-    endpoint: TokenEndpoint,
+    pub(crate) endpoint: TokenEndpoint,
     vault: Vault,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    resources: Resources,
 }
 
 impl OAuth2Builder {
@@ -162,6 +213,21 @@ impl OAuth2Builder {
         let url =
             secure_base(url).map_err(|fault| Error::config(field, format!("the account's URL {fault}")))?;
         self.settings.seed_endpoint = Some(url);
+        Ok(self)
+    }
+
+    /// What the vendor does with refresh tokens at a refresh; [`Rotation::Sometimes`] unless told otherwise.
+    pub fn rotation(mut self, rotation: Rotation) -> Self {
+        self.endpoint.rotation = rotation;
+        self
+    }
+
+    /// The vendor's revocation endpoint (RFC 7009), for [`OAuth2::revoke`].
+    ///
+    /// # Errors
+    /// [`Config`](acople_core::ErrorKind::Config) when credentials may not travel there.
+    pub fn revocation_url(mut self, url: &str) -> Result<Self> {
+        self.settings.revocation = Some(Revocation::new(url, &self.resources)?);
         Ok(self)
     }
 

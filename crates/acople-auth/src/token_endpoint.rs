@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 use url::Url;
 
 use crate::answer::{TokenAnswer, Wanted};
-use crate::grant::{Form, OAuthClient, Ready};
+use crate::grant::{Form, OAuthClient, Ready, Rotation};
 use crate::redactor::Redactor;
 use crate::refusal::{is_final, refusal};
 
@@ -29,6 +29,7 @@ pub(crate) struct TokenEndpoint {
     pub(crate) grant: Ready,
     pub(crate) params: Form,
     pub(crate) wanted: Wanted,
+    pub(crate) rotation: Rotation,
     client: Client,
     tenant: String,
     /// Seconds by which the vendor's clock is ahead of ours, once learned.
@@ -41,6 +42,13 @@ pub(crate) struct Failed {
     pub(crate) error: Error,
     pub(crate) sign: Sign,
     skew: Option<i64>,
+}
+
+impl Failed {
+    /// The grant is dead, and nobody has to be asked to know it.
+    pub(crate) fn finished(error: Error) -> Self {
+        Self { error, sign: Sign::Finished, skew: None }
+    }
 }
 
 /// What a failure says about the grant.
@@ -60,27 +68,21 @@ impl TokenEndpoint {
     /// # Errors
     /// `Config` when the client cannot be set up for the URL's host.
     pub(crate) fn new(url: Url, oauth: OAuthClient, grant: Ready, resources: &Resources) -> Result<Self> {
-        let origin = url.origin().ascii_serialization();
-        let mut limits = BodyLimits::default();
-        limits.bytes = LARGEST_ANSWER;
-        // The host's time limits and retries hold here too. Answers are small whatever it allows others, and
-        // the token endpoint being down says nothing about the vendor's API.
-        let settings = resources.extensions.get::<Settings>().cloned().unwrap_or_default();
-        let settings = settings.with_body_limits(limits).without_shared_breakers();
-        // No provider of credentials here: they are in the form, and a refusal is not renewed.
-        let client = Client::with_resources(&origin, resources)?
-            .connector("oauth2")
-            .classifier(TokenClassifier)
-            .settings(settings)
-            .build();
+        let client = client(&url, matches!(grant, Ready::Device(_)), resources)?;
         let tenant = resources.tenant.clone();
-        let (params, wanted, skew) = (Form::new(), Wanted::default(), AtomicI64::new(0));
-        Ok(Self { url, oauth, grant, params, wanted, client, tenant, skew })
+        let (params, wanted, rotation) = (Form::new(), Wanted::default(), Rotation::default());
+        let skew = AtomicI64::new(0);
+        Ok(Self { url, oauth, grant, params, wanted, rotation, client, tenant, skew })
     }
 
     /// Whether a refresh token is redeemed.
     pub(crate) fn refreshes(&self) -> bool {
-        self.grant.refresh_token().is_some()
+        self.grant.refreshes()
+    }
+
+    /// Whether asking twice may use something up.
+    pub(crate) fn consumes(&self) -> bool {
+        !(self.grant.is_repeatable() || (self.refreshes() && self.rotation == Rotation::Never))
     }
 
     /// Asks for a token, `refresh` being the newest refresh token.
@@ -137,7 +139,7 @@ impl TokenEndpoint {
         let mut call = Call::post(OPERATION)
             .link(self.url.as_str())
             .form(form.iter().map(|(name, value)| (name.as_ref(), value.expose())))
-            .repeat(if self.grant.is_repeatable() { Repeat::Harmless } else { Repeat::Never });
+            .repeat(if self.consumes() { Repeat::Never } else { Repeat::Harmless });
         if let Some(header) = header {
             let value = header.header_value().map_err(|error| error.with_field("client_secret"))?;
             call = call.header(AUTHORIZATION, value);
@@ -194,9 +196,30 @@ impl fmt::Debug for TokenEndpoint {
     }
 }
 
+/// A client for forms to the authorization server. `polls`: whether "not yet" is left to the reader.
+///
+/// # Errors
+/// `Config` when the client cannot be set up for the URL's host.
+pub(crate) fn client(url: &Url, polls: bool, resources: &Resources) -> Result<Client> {
+    let mut limits = BodyLimits::default();
+    limits.bytes = LARGEST_ANSWER;
+    // The host's time limits and retries hold here too. Answers are small whatever it allows others, and
+    // the token endpoint being down says nothing about the vendor's API.
+    let settings = resources.extensions.get::<Settings>().cloned().unwrap_or_default();
+    let settings = settings.with_body_limits(limits).without_shared_breakers();
+    // No provider of credentials here: they are in the form, and a refusal is not renewed.
+    Ok(Client::with_resources(&url.origin().ascii_serialization(), resources)?
+        .connector("oauth2")
+        .classifier(TokenClassifier { polls })
+        .settings(settings)
+        .build())
+}
+
 /// Leaves refusals to the reader of token answers; says only what is worth another attempt.
 #[derive(Debug)]
-struct TokenClassifier;
+struct TokenClassifier {
+    polls: bool,
+}
 
 impl Classifier for TokenClassifier {
     fn classify(&self, answer: &Answer) -> Result<()> {
@@ -207,7 +230,9 @@ impl Classifier for TokenClassifier {
         }
         // Some vendors report a dead grant as a failure of their own.
         let said = Wanted::default().read(answer.body()).unwrap_or_default();
-        if said.code.as_deref().is_some_and(is_final) { Ok(()) } else { Err(status_error(answer)) }
+        let code = said.code.as_deref();
+        let not_yet = matches!(code, Some("slow_down" | "authorization_pending"));
+        if code.is_some_and(is_final) || (self.polls && not_yet) { Ok(()) } else { Err(status_error(answer)) }
     }
 }
 

@@ -47,8 +47,8 @@ pub use read::{Cursor, Event, EventStream, ReadRequest};
 pub use schema::{FieldSchema, record_schema};
 pub use secret::Secret;
 pub use store::{
-    CheckpointStore, ConnectionKey, Generation, QuarantineStore, Quarantined, Stage, StateKey, TokenSet,
-    TokenStore,
+    CheckpointStore, ConnectionKey, Generation, Lease, QuarantineStore, Quarantined, Stage, StateKey,
+    TokenSet, TokenStore,
 };
 pub use transport::{Body, Progress, Request, Response, Transport, TransportError, WireFault};
 pub use vendor::{Resources, Vendor, config_schema, parse_config, parse_vendor_config};

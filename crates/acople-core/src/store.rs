@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -110,10 +110,22 @@ pub struct TokenSet {
     pub extra: BTreeMap<String, String>,
 }
 
+/// An answer to the wish to be the one who renews a connection's tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// The asker may renew until the term is over.
+    Granted,
+    /// Somebody else renews; their term ends after this time.
+    Busy(Duration),
+}
+
 /// Keeps the tokens of connections, encrypted.
 ///
 /// `save` returns only when the tokens would survive a crash of the machine: a rotated refresh token
 /// that is lost locks the customer out.
+///
+/// A lease keeps two workers from redeeming one refresh token at the same time. It protects nothing: a
+/// holder that pauses for longer than its term is overtaken, and then the generation refuses its write.
 #[async_trait]
 pub trait TokenStore: Send + Sync + fmt::Debug + 'static {
     /// The tokens and their generation; `None` when there are none.
@@ -127,6 +139,22 @@ pub trait TokenStore: Send + Sync + fmt::Debug + 'static {
 
     /// Forgets the tokens.
     async fn remove(&self, key: &ConnectionKey) -> Result<()>;
+
+    /// Asks for the lease of a connection's renewal, whether it has tokens or not. A holder that has it and
+    /// asks again prolongs it to `term` from now.
+    ///
+    /// Terms are measured by the store's own clock, never by those of the workers. As it stands here every
+    /// wish is granted, which is right for a store that one worker uses alone.
+    async fn lease(&self, key: &ConnectionKey, holder: &str, term: Duration) -> Result<Lease> {
+        let _ = (key, holder, term);
+        Ok(Lease::Granted)
+    }
+
+    /// Gives the lease back. Nothing happens when `holder` does not have it.
+    async fn release(&self, key: &ConnectionKey, holder: &str) -> Result<()> {
+        let _ = (key, holder);
+        Ok(())
+    }
 }
 
 /// Where on its way a record was refused.

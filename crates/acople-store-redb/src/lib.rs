@@ -4,6 +4,7 @@ mod builder;
 mod checkpoints;
 mod fault;
 mod file;
+mod leases;
 mod quarantine;
 mod record;
 mod recover;

@@ -13,6 +13,7 @@ use acople_core::{Error, ErrorKind, Result};
 use crate::RedbStoreBuilder;
 use crate::fault::{Failure, Fault};
 use crate::file::Opened;
+use crate::leases::Leases;
 use crate::seal::Keyring;
 use crate::tables::{META, META_RECOVERED};
 
@@ -148,6 +149,7 @@ impl RedbStore {
             max_state: settings.max_state,
             wrap_limit: settings.wrap_limit,
             keys: settings.keys,
+            leases: Leases::default(),
             opener,
             open: RwLock::new(Open { db: Some(opened.db), lock, closed: false }),
             epoch: AtomicU64::new(0),
@@ -235,6 +237,7 @@ pub(crate) struct Inner {
     pub(crate) max_state: usize,
     pub(crate) wrap_limit: u64,
     pub(crate) keys: Keyring,
+    pub(crate) leases: Leases,
     /// `None`: storage that is gone once closed.
     opener: Option<Opener>,
     open: RwLock<Open>,

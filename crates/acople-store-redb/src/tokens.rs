@@ -1,7 +1,7 @@
 //! Tokens: always sealed, and tied to the generation that a second table remembers.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
-use acople_core::{ConnectionKey, Error, ErrorKind, Generation, Result, Secret, TokenSet, TokenStore};
+use acople_core::{ConnectionKey, Error, ErrorKind, Generation, Lease, Result, Secret, TokenSet, TokenStore};
 
 use crate::RedbStore;
 use crate::fault::Fault;
@@ -101,6 +101,15 @@ impl TokenStore for RedbStore {
             put_floor(tx, &key, Kind::TokenRemoved, next)
         })
         .await
+    }
+
+    async fn lease(&self, key: &ConnectionKey, holder: &str, term: Duration) -> Result<Lease> {
+        Ok(self.0.leases.ask(key, holder, term))
+    }
+
+    async fn release(&self, key: &ConnectionKey, holder: &str) -> Result<()> {
+        self.0.leases.give_back(key, holder);
+        Ok(())
     }
 }
 

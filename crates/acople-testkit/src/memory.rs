@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use acople_core::{
-    CheckpointStore, ConnectionKey, Error, ErrorKind, Generation, QuarantineStore, Quarantined, Result,
-    StateKey, TokenSet, TokenStore,
+    CheckpointStore, ConnectionKey, Error, ErrorKind, Generation, Lease, QuarantineStore, Quarantined,
+    Result, StateKey, TokenSet, TokenStore,
 };
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 /// Checkpoints, tokens and quarantine that live as long as the last clone.
 ///
@@ -47,6 +49,12 @@ impl MemoryStore {
     /// store's answer is lost.
     pub fn lose_next_answers(&self, count: usize) {
         self.lock().to_lose = count;
+    }
+
+    /// Grants every lease from now on, to whoever asks: what workers see whose terms are over before
+    /// their work is.
+    pub fn overrun_leases(&self) {
+        self.lock().overrun = true;
     }
 
     /// How many writes took effect since the start.
@@ -94,6 +102,27 @@ impl TokenStore for MemoryStore {
         self.lock().tokens.remove(key);
         Ok(())
     }
+
+    async fn lease(&self, key: &ConnectionKey, holder: &str, term: Duration) -> Result<Lease> {
+        let (mut shared, now) = (self.lock(), Instant::now());
+        if let Some((theirs, ends)) = shared.leases.get(key)
+            && theirs != holder
+            && now < *ends
+            && !shared.overrun
+        {
+            return Ok(Lease::Busy(*ends - now));
+        }
+        shared.leases.insert(key.clone(), (holder.to_owned(), now + term));
+        Ok(Lease::Granted)
+    }
+
+    async fn release(&self, key: &ConnectionKey, holder: &str) -> Result<()> {
+        let mut shared = self.lock();
+        if shared.leases.get(key).is_some_and(|(theirs, _)| theirs == holder) {
+            shared.leases.remove(key);
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -130,6 +159,9 @@ struct Shared {
     states: Versions<StateKey, Vec<u8>>,
     tokens: Versions<ConnectionKey, TokenSet>,
     quarantine: BTreeMap<String, Quarantined>,
+    /// Who renews which tokens, and until when.
+    leases: BTreeMap<ConnectionKey, (String, Instant)>,
+    overrun: bool,
     to_fail: usize,
     to_lose: usize,
     saves: u64,

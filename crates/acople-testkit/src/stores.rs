@@ -8,11 +8,13 @@
 //! let store = acople_testkit::memory::MemoryStore::new();
 //! acople_testkit::stores::checkpoint_store(&store).await;
 //! acople_testkit::stores::token_store(&store).await;
+//! acople_testkit::stores::token_leases(&store).await;
 //! acople_testkit::stores::quarantine_store(&store).await;
 //! # }
 //! ```
 #![allow(clippy::expect_used)] // a broken promise is reported by panicking: this is a test suite
 
+mod leases;
 mod quarantine;
 
 use std::collections::BTreeSet;
@@ -23,6 +25,7 @@ use acople_core::{
 };
 use futures_util::future::join_all;
 
+pub use leases::token_leases;
 pub use quarantine::quarantine_store;
 
 /// Writers that race in the concurrency checks.

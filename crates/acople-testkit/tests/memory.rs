@@ -15,6 +15,7 @@ async fn the_store_in_memory_keeps_the_promises_of_all_three_stores() {
     let store = MemoryStore::new();
     stores::checkpoint_store(&store).await;
     stores::token_store(&store).await;
+    stores::token_leases(&store).await;
     stores::quarantine_store(&store).await;
 }
 

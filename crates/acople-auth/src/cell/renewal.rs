@@ -1,27 +1,27 @@
-//! What happens behind the gate: loading, asking, storing, and taking over what others have stored.
+//! What happens behind the gate: taking turns with other workers, asking, and what failures mean.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{Error, ErrorKind, Generation, Result, Secret, TokenSet};
-use acople_http::secure_base;
+use acople_core::{Error, ErrorKind, Generation, Lease, Result, Secret};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::{Cell, Held, Need};
-use crate::answer::TokenAnswer;
 use crate::book::{Book, Setback};
-use crate::lifetime::Span;
+use crate::events::TokenEvent;
 use crate::token_endpoint::{Failed, OPERATION, Sign};
-use crate::vault::Saved;
-
-/// The member of [`TokenSet::extra`] that tells which configured credentials the tokens descend from.
-const MARK: &str = "acople.seed";
 
 /// The wait before a refresh whose answer was lost is asked for again, and before a second look into the
 /// store after a refusal.
-const BREATH: Duration = Duration::from_secs(1);
+pub(super) const BREATH: Duration = Duration::from_secs(1);
+
+/// The first pause before another worker's renewal is looked at again; it doubles up to [`BREATH`].
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// How long another worker may renew before this one gives up: longer than a renewal at its slowest, with
+/// two answers and a store to wait for.
+const TURN: Duration = Duration::from_secs(120);
 
 impl Cell {
     /// One renewal, from beginning to end, with the gate shut.
@@ -45,7 +45,8 @@ impl Cell {
             Err(setback) => {
                 book.fail(&setback, Instant::now());
                 if let (true, Need::InPlaceOf(stamp)) = (setback.finished, need) {
-                    self.front().retired = stamp;
+                    let mut front = self.front();
+                    front.retired = front.retired.max(stamp);
                 }
                 Err(setback.error)
             }
@@ -55,10 +56,61 @@ impl Cell {
     async fn advance(&self, book: &mut Book, need: Need) -> Result<Arc<Held>, Setback> {
         if !book.loaded {
             self.begin(book).await.map_err(Setback::passing)?;
-        } else if self.at_hand(need, Instant::now()).is_none() {
-            // Another process may have renewed, or the host may have connected the account again.
+        } else if book.finished().is_some() {
+            // The host may have connected the account again.
             self.look(book).await;
         }
+        if let Some(held) = self.at_hand(need, Instant::now()) {
+            return Ok(held);
+        }
+        if let Some(error) = book.finished() {
+            return Err(Setback { error, finished: true });
+        }
+        if let Some(held) = self.wait_for_turn(book, need).await? {
+            return Ok(held);
+        }
+        let outcome = self.vault.while_leased(self.obtain_in_turn(book, need)).await;
+        self.vault.release().await;
+        outcome
+    }
+
+    /// Takes the lease, unless another worker brings what is needed first.
+    ///
+    /// Without a lease no refresh token is spent: eight workers that redeem one token while the store is
+    /// away would look like theft to the vendor.
+    async fn wait_for_turn(&self, book: &mut Book, need: Need) -> Result<Option<Arc<Held>>, Setback> {
+        let give_up = Instant::now() + TURN;
+        let mut pause = GLANCE;
+        loop {
+            let left = match self.vault.lease().await {
+                Ok(Lease::Granted) => return Ok(None),
+                Ok(Lease::Busy(left)) => left,
+                Err(error) if self.endpoint.consumes() => {
+                    return Err(Setback::passing(error.with_operation("take turns with other workers")));
+                }
+                Err(error) => {
+                    tracing::warn!(connector = self.connector(), %error, "a renewal goes on without a lease");
+                    return Ok(None);
+                }
+            };
+            if Instant::now() >= give_up {
+                let text = "another worker has been renewing the token for too long";
+                let error = Error::new(ErrorKind::Transient, text).with_operation(OPERATION);
+                return Err(Setback::passing(error));
+            }
+            // Spread, so that workers that wait do not ask in step.
+            tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64()).min(left.max(GLANCE / 4))).await;
+            pause = BREATH.min(pause * 2);
+            self.look(book).await;
+            if let Some(held) = self.at_hand(need, Instant::now()) {
+                return Ok(Some(held));
+            }
+        }
+    }
+
+    async fn obtain_in_turn(&self, book: &mut Book, need: Need) -> Result<Arc<Held>, Setback> {
+        // Whoever had the turn before may have renewed.
+        self.look(book).await;
         if let Some(held) = self.at_hand(need, Instant::now()) {
             return Ok(held);
         }
@@ -68,103 +120,16 @@ impl Cell {
         self.obtain(book, need).await
     }
 
-    /// The first tokens: the stored ones, unless the configured credentials have changed since.
-    async fn begin(&self, book: &mut Book) -> Result<()> {
-        let mark = self.endpoint.grant.mark(self.endpoint.url.as_str(), &self.endpoint.oauth.id);
-        let stored = self.vault.load().await.map_err(|e| e.with_operation("load the tokens"))?;
-        book.mark = mark;
-        book.loaded = true;
-        if let Some((tokens, generation)) = stored {
-            // Without a mark the host has stored them itself, after connecting the account.
-            if tokens.extra.get(MARK).is_none_or(|theirs| *theirs == book.mark) {
-                self.adopt(book, tokens, generation);
-                return Ok(());
-            }
-            tracing::info!(
-                connector = self.connector(),
-                "the credentials have changed: stored tokens are forgotten"
-            );
-            book.generation = generation;
-        }
-        if let Some(access) = &self.settings.seed {
-            let tokens = TokenSet {
-                access: access.clone(),
-                refresh: self.endpoint.grant.refresh_token().cloned(),
-                expires_at: None,
-                endpoint: self.settings.seed_endpoint.clone(),
-                extra: [(MARK.to_owned(), book.mark.clone())].into(),
-            };
-            self.publish(tokens, Span::default());
-        }
-        Ok(())
-    }
-
-    /// Looks whether somebody else has stored other tokens, and takes them over.
-    async fn look(&self, book: &mut Book) -> bool {
-        if book.unsaved > 0 {
-            return false; // ours are newer than what is stored
-        }
-        match self.vault.load().await {
-            Ok(Some((tokens, generation))) if generation != book.generation => {
-                self.adopt(book, tokens, generation)
-            }
-            Ok(_) => false,
-            Err(error) => {
-                // What is in hand is the newest unless several processes share the connection.
-                tracing::warn!(connector = self.connector(), %error, "the token store cannot be read");
-                false
-            }
-        }
-    }
-
-    /// Looks for the tokens of another process that has used our refresh token up: it may be storing
-    /// their successors just now.
-    async fn look_twice(&self, book: &mut Book) -> bool {
-        if self.look(book).await {
-            return true;
-        }
-        if !self.vault.is_shared() {
-            return false;
-        }
-        tokio::time::sleep(BREATH).await;
-        self.look(book).await
-    }
-
-    /// Takes over stored tokens; says whether they are others than those in hand.
-    fn adopt(&self, book: &mut Book, mut tokens: TokenSet, generation: Generation) -> bool {
-        let old = self.front().held.clone();
-        let access_is_new = old.is_none_or(|old| old.tokens.access.expose() != tokens.access.expose());
-        let known = book.refresh.as_ref().or(self.endpoint.grant.refresh_token()).map(Secret::expose);
-        let refresh_is_new = tokens.refresh.as_ref().is_some_and(|theirs| Some(theirs.expose()) != known);
-        book.generation = generation;
-        book.unsaved = 0;
-        self.front().save_from = None;
-        if let Some(mark) = tokens.extra.get(MARK) {
-            book.mark.clone_from(mark);
-        }
-        if self.endpoint.refreshes() && tokens.refresh.is_some() {
-            book.refresh.clone_from(&tokens.refresh);
-        }
-        if access_is_new {
-            tokens.endpoint = tokens.endpoint.filter(|url| secure_base(url.as_str()).is_ok());
-            let now = Instant::now();
-            let left = tokens.expires_at.map(|at| at.duration_since(self.clock.now()).unwrap_or_default());
-            let span = match left {
-                _ if tokens.access.is_empty() => Span::over(now),
-                Some(left) if left.is_zero() => Span::over(now),
-                left => Span::new(left, now, fastrand::f64()),
-            };
-            self.publish(tokens, span);
-        }
-        if access_is_new || refresh_is_new {
-            book.succeed();
-        }
-        access_is_new || refresh_is_new
-    }
-
     /// Asks the token endpoint, for as long as asking may help.
     async fn obtain(&self, book: &mut Book, need: Need) -> Result<Arc<Held>, Setback> {
-        let (mut asked_again, mut looked) = (false, false);
+        if self.is_connected_only() && book.refresh.is_none() {
+            let text = match book.generation {
+                Generation(0) => "the account is not connected",
+                _ => "the access token is used up, and the vendor gave no refresh token with it",
+            };
+            return Err(self.setback(book, Failed::finished(Error::new(ErrorKind::Reauth, text))));
+        }
+        let (mut asked_again, mut looked, mut tried_spare) = (false, false, None);
         let failed = loop {
             let failed = match self.endpoint.ask(book.refresh.as_ref()).await {
                 Ok(answer) => return self.accept(book, answer).await,
@@ -183,23 +148,39 @@ impl Cell {
                 }
                 Sign::Finished if !looked => {
                     (looked, asked_again) = (true, false);
-                    if !self.look_twice(book).await {
+                    if self.look_twice(book).await {
+                        if let Some(held) = self.at_hand(need, Instant::now()) {
+                            return Ok(held);
+                        }
+                    } else if !self.try_spare(book, &mut tried_spare) {
                         break failed;
                     }
-                    if let Some(held) = self.at_hand(need, Instant::now()) {
-                        return Ok(held);
-                    }
                 }
+                Sign::Finished if self.try_spare(book, &mut tried_spare) => {}
                 _ => break failed,
             }
         };
+        if tried_spare.is_some() {
+            book.refresh = tried_spare;
+        }
         Err(self.setback(book, failed))
+    }
+
+    /// Goes over to the refresh token before the newest, if it may still be good; what was the newest is kept
+    /// in `newest`. The grant is dead as it stands, so there is nothing to spoil.
+    fn try_spare(&self, book: &mut Book, newest: &mut Option<Secret>) -> bool {
+        let Some(spare) = book.take_spare(Instant::now()).filter(|_| self.endpoint.refreshes()) else {
+            return false;
+        };
+        tracing::warn!(connector = self.connector(), "the newest refresh token is refused: trying the other");
+        *newest = book.refresh.replace(spare);
+        true
     }
 
     /// What a failed renewal means for the host.
     fn setback(&self, book: &mut Book, failed: Failed) -> Setback {
         let Failed { error, sign, .. } = failed;
-        book.doubt |= self.endpoint.refreshes() && sign == Sign::Unreadable;
+        book.doubt |= self.endpoint.consumes() && sign == Sign::Unreadable;
         let error = match sign {
             Sign::Finished if book.doubt => {
                 let text = "the answer to an earlier refresh was lost, and with it, it seems, the refresh \
@@ -239,81 +220,11 @@ impl Cell {
                 "a token could not be renewed"
             );
         }
-        Setback { error: error.with_operation(OPERATION), finished }
-    }
-
-    /// Stores new tokens, then shows them to callers.
-    async fn accept(&self, book: &mut Book, answer: TokenAnswer) -> Result<Arc<Held>, Setback> {
-        let received = Instant::now();
-        let known = book.refresh.as_ref().or(self.endpoint.grant.refresh_token());
-        let refresh = answer.refresh.as_ref().or(known).filter(|_| self.endpoint.refreshes()).cloned();
-        let rotated = refresh.as_ref().map(Secret::expose) != known.map(Secret::expose);
-        let old = self.front().held.clone();
-        let (old_endpoint, mut extra) = match &old {
-            Some(old) => (old.tokens.endpoint.clone(), old.tokens.extra.clone()),
-            None => (self.settings.seed_endpoint.clone(), BTreeMap::new()),
-        };
-        extra.extend(answer.kept);
-        extra.insert(MARK.to_owned(), book.mark.clone());
-        let (endpoint, fault) = match answer.endpoint.as_deref().map(secure_base) {
-            Some(Ok(url)) => (Some(url), None),
-            Some(Err(fault)) => (None, Some(fault)),
-            None if old_endpoint.is_none() && self.has_endpoint() => (None, Some("is not there")),
-            None => (old_endpoint, None),
-        };
-        let expires_at = answer.lifetime.and_then(|life| self.clock.now().checked_add(life));
-        let tokens =
-            TokenSet { access: answer.access.unwrap_or_default(), refresh, expires_at, endpoint, extra };
-        book.refresh.clone_from(&tokens.refresh);
-        book.succeed();
-        // Durable first: whoever sees the new access token can rely on the refresh token behind it.
-        if matches!(self.save(book, &tokens, rotated).await, Ok(false)) {
-            return self.at_hand(Need::Token, Instant::now()).ok_or_else(|| {
-                let text = "another worker renewed the token at the same time";
-                Setback::passing(Error::new(ErrorKind::Transient, text).with_operation(OPERATION))
-            });
+        let error = error.with_operation(OPERATION);
+        if error.kind() == ErrorKind::Reauth && !std::mem::replace(&mut book.parked, true) {
+            self.tell(&TokenEvent::Parked { error: &error });
         }
-        let held = self.publish(tokens, Span::new(answer.lifetime, received, fastrand::f64()));
-        match (fault, self.endpoint.wanted.endpoint) {
-            (Some(fault), Some(member)) => {
-                let message = format!("the token answer's {member} {fault}");
-                Err(Setback::passing(Error::new(ErrorKind::Protocol, message).with_operation(OPERATION)))
-            }
-            _ => Ok(held),
-        }
-    }
-
-    /// Makes tokens durable. `false`: another worker's were there, and have been taken over instead.
-    ///
-    /// Tokens that cannot be stored are used all the same, and saved again later: refusing them would
-    /// turn a full disk into an outage, and a restart would lose them either way.
-    pub(super) async fn save(&self, book: &mut Book, tokens: &TokenSet, rotated: bool) -> Result<bool> {
-        match self.vault.save(book.generation, tokens).await {
-            Ok(Saved::Done(generation)) => {
-                book.generation = generation;
-                book.unsaved = 0;
-                self.front().save_from = None;
-                Ok(true)
-            }
-            Ok(Saved::Superseded(stored, generation)) => {
-                self.adopt(book, stored, generation);
-                Ok(false)
-            }
-            Err(error) => {
-                book.unsaved = book.unsaved.saturating_add(1);
-                self.front().save_from = Instant::now().checked_add(book.save_pause());
-                let key = self.vault.key();
-                tracing::error!(
-                    connector = key.connector,
-                    connection = key.connection,
-                    tenant = key.tenant,
-                    %error,
-                    rotated,
-                    "renewed tokens could not be stored: they are lost if the process ends now"
-                );
-                Err(error.with_operation("store the tokens"))
-            }
-        }
+        Setback { error, finished }
     }
 }
 

@@ -227,3 +227,75 @@ fn an_incomplete_assertion_names_the_field() {
     let error = OAuth2::builder("example", TOKEN_URL, app(), grant, &vendor.resources()).unwrap_err();
     assert_eq!(error.fields(), ["subject"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_exchanged_for_another() {
+    let vendor = Vendor::new();
+    let exchange = |subject: &str, actor: Option<(Secret, String)>| {
+        let grant = Grant::TokenExchange {
+            subject_token: subject.into(),
+            subject_token_type: "urn:ietf:params:oauth:token-type:jwt".into(),
+            actor,
+            audience: Some("api".into()),
+            scope: Some("read".into()),
+        };
+        OAuth2::builder("example", TOKEN_URL, app(), grant, &vendor.resources())
+    };
+    let actor =
+        Some((Secret::from("actor-token"), "urn:ietf:params:oauth:token-type:access_token".to_owned()));
+    let auth = exchange("subject-token", actor).unwrap().param("resource", "https://api.example.com").build();
+    assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-1");
+    let expected = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", "subject-token"),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ("actor_token", "actor-token"),
+        ("actor_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ("audience", "api"),
+        ("scope", "read"),
+        ("client_id", "app"),
+        ("client_secret", "app-s3cret"),
+        ("resource", "https://api.example.com"),
+    ];
+    assert_eq!(form(&vendor.token_calls()[0].body()), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    // Nothing is used up: asked again, and after a fault too.
+    vendor.change(|rules| rules.instead = vec![Reply::json(503, "{}")]);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(authorization(&auth).await.unwrap(), "Bearer at-2");
+    let body = r#"{"error":"invalid_request","error_description":"subject-token is over"}"#;
+    vendor.change(|rules| rules.instead = vec![Reply::json(400, body)]);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let error = authorization(&auth).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(!error.to_string().contains("subject-token"), "{error}");
+    assert_eq!(exchange("", None).unwrap_err().fields(), &["subject_token".to_owned()][..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_is_sent_where_a_vendor_has_nothing_else() {
+    let vendor = Vendor::new();
+    let password = |password: &str| {
+        let grant = Grant::DeprecatedPassword {
+            username: "jo@example.com".into(),
+            password: password.into(),
+            scope: None,
+        };
+        OAuth2::builder("example", TOKEN_URL, app(), grant, &vendor.resources())
+    };
+    let auth = password("pass-w0rd").unwrap().build();
+    for _ in 0..2 {
+        authorization(&auth).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+    }
+    let body = vendor.token_calls()[1].body();
+    assert!(
+        body.starts_with("grant_type=password&username=jo%40example.com&password=pass-w0rd&client_id"),
+        "{body}"
+    );
+    let refusal = r#"{"error":"invalid_grant","error_description":"wrong: pass-w0rd"}"#;
+    vendor.change(|rules| rules.instead = vec![Reply::json(400, refusal)]);
+    let error = authorization(&auth).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Reauth);
+    assert!(!error.to_string().contains("pass-w0rd"), "{error}");
+    assert_eq!(password("").unwrap_err().fields(), &["password".to_owned()][..]);
+}

@@ -4,10 +4,14 @@
 mod canary;
 mod clocks;
 mod configs;
+mod connecting;
+mod device;
 mod grants;
+mod life;
 mod private_keys;
 mod refusals;
 mod renewal;
 mod static_credentials;
 mod storing;
 mod vendor;
+mod workers;

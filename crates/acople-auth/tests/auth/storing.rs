@@ -251,6 +251,7 @@ async fn the_loser_of_a_race_takes_over_what_the_winner_stored() {
     // The vendor accepts the refresh token of both, as within a grace period.
     let vendor = Vendor::new().with(|rules| rules.rotates = false);
     let store = Arc::new(MemoryStore::new());
+    store.overrun_leases();
     let resources = vendor.resources().with_tokens(store.clone());
     let (ours, theirs) = (refreshing(&resources, "rt-0").build(), refreshing(&resources, "rt-0").build());
     let (a, b) = tokio::join!(authorization(&ours), authorization(&theirs));
@@ -266,6 +267,7 @@ async fn a_dead_refresh_token_is_forgiven_when_another_worker_has_stored_a_newer
     for refused_after in [Duration::from_millis(600), Duration::ZERO] {
         let vendor = Vendor::new();
         let store = Arc::new(MemoryStore::new());
+        store.overrun_leases();
         let resources = vendor.resources().with_tokens(store.clone());
         let ours = refreshing(&resources, "rt-0").build();
         let theirs = refreshing(&resources, "rt-0").build();

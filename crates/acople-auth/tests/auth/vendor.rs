@@ -24,6 +24,10 @@ pub(crate) struct Rules {
     pub(crate) instead: Vec<Reply>,
     /// Whether the next token call is processed and its answer lost on the wire.
     pub(crate) lose_answer: bool,
+    /// How long other calls take.
+    pub(crate) resource_delay: Duration,
+    /// The answer to the next revocation, instead of yes.
+    pub(crate) revocation: Option<Reply>,
     /// The access token that is good.
     pub(crate) access: String,
     /// The refresh token that is good.
@@ -47,6 +51,8 @@ impl Vendor {
             delay: Duration::from_millis(300),
             instead: Vec::new(),
             lose_answer: false,
+            resource_delay: Duration::ZERO,
+            revocation: None,
             access: "at-0".into(),
             refresh: "rt-0".into(),
             issued: 0,
@@ -54,7 +60,11 @@ impl Vendor {
         let shared = rules.clone();
         let transport = ScriptedTransport::function(move |sent, _| {
             let mut rules = shared.lock().unwrap();
-            if sent.request.url().path() == "/oauth/token" { rules.token(sent) } else { rules.resource(sent) }
+            match sent.request.url().path() {
+                "/oauth/token" => rules.token(sent),
+                "/oauth/revoke" => rules.revocation.take().unwrap_or_else(|| Reply::new(200, "")),
+                _ => rules.resource(sent),
+            }
         });
         Self { rules, transport, clock: FakeClock::new() }
     }
@@ -77,7 +87,11 @@ impl Vendor {
     }
 
     pub(crate) fn resource_calls(&self) -> Vec<Sent> {
-        self.transport.sent().into_iter().filter(|s| s.request.url().path() != "/oauth/token").collect()
+        self.transport.sent().into_iter().filter(|s| !s.request.url().path().starts_with("/oauth/")).collect()
+    }
+
+    pub(crate) fn revocations(&self) -> Vec<Sent> {
+        self.transport.sent().into_iter().filter(|s| s.request.url().path() == "/oauth/revoke").collect()
     }
 }
 
@@ -114,7 +128,8 @@ impl Rules {
 
     fn resource(&self, sent: &Sent) -> Reply {
         let good = sent.header("authorization") == Some(&format!("Bearer {}", self.access));
-        if good { Reply::json(200, "{}") } else { Reply::json(401, r#"{"message":"expired"}"#) }
+        let reply = if good { Reply::json(200, "{}") } else { Reply::json(401, r#"{"message":"expired"}"#) };
+        reply.after(self.resource_delay)
     }
 }
 

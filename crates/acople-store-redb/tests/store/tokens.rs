@@ -21,6 +21,11 @@ async fn a_store_with_a_key_keeps_the_promises_of_a_token_store() {
 }
 
 #[tokio::test]
+async fn of_many_workers_one_renews_until_its_term_is_over() {
+    stores::token_leases(&RedbStore::builder().master_key(key("k")).in_memory().unwrap()).await;
+}
+
+#[tokio::test]
 async fn tokens_are_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
