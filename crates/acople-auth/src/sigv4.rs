@@ -275,7 +275,7 @@ fn joined_values(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
         if number > 0 {
             all.push(b',');
         }
-        let words = value.as_bytes().split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        let words = value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         for (number, word) in words.enumerate() {
             if number > 0 {
                 all.push(b' ');

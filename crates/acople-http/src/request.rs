@@ -88,7 +88,7 @@ pub(crate) struct Carried {
     /// One is the rule: no room is made for others.
     first: Option<HeaderValue>,
     others: Vec<HeaderValue>,
-    query: Vec<Secret>,
+    texts: Vec<Secret>,
 }
 
 impl Carried {
@@ -97,7 +97,13 @@ impl Carried {
         Self {
             first: headers.next(),
             others: headers.collect(),
-            query: request.secret_query().iter().map(|(_, secret)| secret.clone()).collect(),
+            texts: request
+                .secret_query()
+                .iter()
+                .map(|(_, secret)| secret)
+                .chain(request.noted_secrets())
+                .cloned()
+                .collect(),
         }
     }
 
@@ -109,7 +115,7 @@ impl Carried {
                 error.redact(text.rsplit(' ').next().unwrap_or_default());
             }
         }
-        for secret in &self.query {
+        for secret in &self.texts {
             error.redact(secret.expose());
         }
         error

@@ -56,7 +56,8 @@ async fn rate_14_a_vendor_that_stalls_holds_its_own_slots_and_no_other_vendor() 
         .mount(&well)
         .await;
     // One transport for the whole host.
-    let transport: Arc<dyn Transport> = Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
+    let transport: Arc<dyn Transport> =
+        Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
     let limits = Limits::new().slots("stalled", SLOTS).class("default", &["stalled"]);
     let stalled = Client::builder(&stalled, transport.clone()).unwrap().limits(limits).build();
     let well = Client::builder(&well.uri(), transport).unwrap().build();

@@ -8,6 +8,7 @@ mod grants;
 mod private_keys;
 mod refusals;
 mod renewal;
+mod signing;
 mod sigv4;
 mod static_credentials;
 mod storing;
