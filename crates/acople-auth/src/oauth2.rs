@@ -14,6 +14,7 @@ use http::header::AUTHORIZATION;
 
 use crate::cell::{Cell, Need, Settings};
 use crate::grant::{Grant, OAuthClient, Ready};
+use crate::jwt::Signer;
 use crate::token_endpoint::TokenEndpoint;
 use crate::vault::Vault;
 
@@ -163,6 +164,14 @@ impl OAuth2Builder {
             secure_base(url).map_err(|fault| Error::config(field, format!("the account's URL {fault}")))?;
         self.settings.seed_endpoint = Some(url);
         Ok(self)
+    }
+
+    /// Changes what assertions say; without an effect on grants that have none.
+    pub(crate) fn assertion(mut self, change: impl FnOnce(&mut Signer)) -> Self {
+        if let Ready::Jwt(signer) = &mut self.endpoint.grant {
+            change(signer);
+        }
+        self
     }
 
     /// The scheme of the `Authorization` header, for vendors that want another than `Bearer`.

@@ -4,6 +4,7 @@
 mod canary;
 mod clocks;
 mod configs;
+mod fetching;
 mod grants;
 mod private_keys;
 mod refusals;
