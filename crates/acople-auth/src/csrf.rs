@@ -93,8 +93,8 @@ impl Csrf {
 
     /// A classifier that sees when a token is refused: 403 with `X-CSRF-Token: Required` becomes
     /// [`Reauth`](ErrorKind::Reauth), so that the write is sent again with a new one.
-    pub fn classifier(&self, inner: impl Classifier) -> impl Classifier {
-        Watching { required: self.0.required.clone(), inner }
+    pub fn classifier<C: Classifier>(&self, inner: C) -> impl Classifier + use<C> {
+        watching(Some(self), inner)
     }
 }
 
@@ -187,18 +187,19 @@ impl AuthProvider for OfOrigin {
 
 #[derive(Debug)]
 struct Watching<C> {
-    required: Arc<AtomicU64>,
+    /// Without one, refusals of tokens are like any other.
+    required: Option<Arc<AtomicU64>>,
     inner: C,
 }
 
 impl<C: Classifier> Classifier for Watching<C> {
     fn classify(&self, answer: &Answer) -> Result<()> {
         let verdict = self.inner.classify(answer);
-        let required = answer.status() == 403 && answer.header(TOKEN.as_str()).is_some_and(is_required);
-        if !required {
+        let Some(required) = &self.required else { return verdict };
+        if answer.status() != 403 || !answer.header(TOKEN.as_str()).is_some_and(is_required) {
             return verdict;
         }
-        self.required.fetch_add(1, Ordering::AcqRel);
+        required.fetch_add(1, Ordering::AcqRel);
         let error = verdict.err().unwrap_or_else(|| acople_http::status_error(answer));
         Err(error.with_kind(ErrorKind::Reauth))
     }
@@ -206,6 +207,11 @@ impl<C: Classifier> Classifier for Watching<C> {
     fn lessons(&self, answer: &Answer, lessons: &mut Vec<Lesson>) {
         self.inner.lessons(answer, lessons);
     }
+}
+
+/// The classifier of a provider that may have such tokens.
+pub(crate) fn watching<C: Classifier>(csrf: Option<&Csrf>, inner: C) -> impl Classifier + use<C> {
+    Watching { required: csrf.map(|csrf| csrf.0.required.clone()), inner }
 }
 
 fn is_required(token: &str) -> bool {

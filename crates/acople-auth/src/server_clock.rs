@@ -66,7 +66,7 @@ impl ServerClock {
 
     /// A classifier that learns the vendor's time from refusals (400, 401, 403) whose `Date` is more than 20 s
     /// away from it. Such a refusal becomes [`Reauth`](ErrorKind::Reauth), so that the request is signed again.
-    pub fn classifier(&self, inner: impl Classifier) -> impl Classifier {
+    pub fn classifier<C: Classifier>(&self, inner: C) -> impl Classifier + use<C> {
         Learning { clock: self.clone(), inner }
     }
 

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod canary;
+mod chosen;
 mod clocks;
 mod configs;
 mod fetching;
 mod grants;
+mod made_tokens;
 mod private_keys;
 mod refusals;
 mod renewal;
