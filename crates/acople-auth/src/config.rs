@@ -27,10 +27,13 @@
 //! }
 //! ```
 
+mod chosen;
+
 use acople_core::{Error, Resources, Result, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::chosen::{AnyAuth, Chosen};
 use crate::{ClientStyle, Grant, OAuth2, OAuth2Builder, OAuthClient};
 
 /// Where a connector's credentials are redeemed for access tokens, and how.

@@ -275,6 +275,7 @@ impl Ready {
             Self::Jwt(signer) => {
                 [token_url, client_id, &signer.issuer, &signer.subject, &signer.audience]
                     .into_iter()
+                    .chain(signer.scope.as_deref())
                     .for_each(add);
             }
             Self::Exchange(exchange) => {

@@ -24,6 +24,8 @@ pub(crate) struct Signer {
     pub(crate) issuer: String,
     pub(crate) subject: String,
     pub(crate) audience: String,
+    /// A claim of Google's: what is asked for.
+    pub(crate) scope: Option<String>,
     key: KeyPair,
 }
 
@@ -36,8 +38,11 @@ struct Header {
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     sub: &'a str,
     aud: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
     iat: u64,
     nbf: u64,
     exp: u64,
@@ -52,7 +57,7 @@ impl Signer {
                 return Err(Error::config(field, "is empty"));
             }
         }
-        Ok(Self { issuer, subject, audience, key: rsa_private_key(pem.expose())? })
+        Ok(Self { issuer, subject, audience, scope: None, key: rsa_private_key(pem.expose())? })
     }
 
     /// An assertion that is good from a little before `now`.
@@ -63,6 +68,7 @@ impl Signer {
             iss: &self.issuer,
             sub: &self.subject,
             aud: &self.audience,
+            scope: self.scope.as_deref(),
             iat: begin,
             nbf: begin,
             exp: now.saturating_add(LIFETIME).as_secs(),

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::cell::{Cell, Need, Settings};
 use crate::events::TokenEvents;
 use crate::grant::{Grant, OAuthClient, Ready, Rotation};
+use crate::jwt::Signer;
 use crate::revocation::Revocation;
 use crate::token_endpoint::TokenEndpoint;
 use crate::vault::Vault;
@@ -229,6 +230,14 @@ impl OAuth2Builder {
     pub fn revocation_url(mut self, url: &str) -> Result<Self> {
         self.settings.revocation = Some(Revocation::new(url, &self.resources)?);
         Ok(self)
+    }
+
+    /// Changes what assertions say; without an effect on grants that have none.
+    pub(crate) fn assertion(mut self, change: impl FnOnce(&mut Signer)) -> Self {
+        if let Ready::Jwt(signer) = &mut self.endpoint.grant {
+            change(signer);
+        }
+        self
     }
 
     /// The scheme of the `Authorization` header, for vendors that want another than `Bearer`.

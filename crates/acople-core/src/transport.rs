@@ -21,12 +21,14 @@ pub struct Request {
     headers: HeaderMap,
     body: Bytes,
     secret_query: Vec<(Cow<'static, str>, Secret)>,
+    noted: Vec<Secret>,
 }
 
 impl Request {
     /// A request without headers and body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), secret_query: Vec::new() }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { method, url, headers, body, secret_query: Vec::new(), noted: Vec::new() }
     }
 
     /// The method.
@@ -77,7 +79,7 @@ impl Request {
 
     /// Takes the request apart: the URL as it goes on the wire, secrets included. For transports only.
     pub fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
-        let Self { method, mut url, headers, body, secret_query } = self;
+        let Self { method, mut url, headers, body, secret_query, .. } = self;
         if !secret_query.is_empty() {
             url.query_pairs_mut().extend_pairs(secret_query.iter().map(|(n, v)| (n.as_ref(), v.expose())));
         }
@@ -90,6 +92,17 @@ impl Request {
         let name = name.into();
         self.secret_query.retain(|(n, _)| *n != name);
         self.secret_query.push((name, value));
+    }
+
+    /// Notes a secret that the request carries elsewhere, in its body: it is taken out of the vendor's words, as
+    /// those in headers and query are.
+    pub fn note_secret(&mut self, secret: Secret) {
+        self.noted.push(secret);
+    }
+
+    /// The secrets that were noted.
+    pub fn noted_secrets(&self) -> &[Secret] {
+        &self.noted
     }
 
     /// The query parameters that are secrets.

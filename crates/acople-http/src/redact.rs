@@ -24,7 +24,7 @@ pub struct Redactor {
     /// One header is the rule: no room is made for others.
     first: Option<HeaderValue>,
     others: Vec<HeaderValue>,
-    query: Vec<Secret>,
+    texts: Vec<Secret>,
 }
 
 impl Redactor {
@@ -34,7 +34,10 @@ impl Redactor {
         Self {
             first: headers.next(),
             others: headers.collect(),
-            query: request.secret_query().iter().map(|(_, secret)| secret.clone()).collect(),
+            texts: (request.secret_query().iter().map(|(_, secret)| secret))
+                .chain(request.noted_secrets())
+                .cloned()
+                .collect(),
         }
     }
 
@@ -46,7 +49,7 @@ impl Redactor {
                 error.redact(text.rsplit(' ').next().unwrap_or_default());
             }
         }
-        for secret in &self.query {
+        for secret in &self.texts {
             error.redact(secret.expose());
         }
         error

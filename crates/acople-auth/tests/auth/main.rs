@@ -2,15 +2,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod canary;
+mod chosen;
 mod clocks;
 mod configs;
 mod connecting;
 mod device;
+mod fetching;
 mod grants;
 mod life;
+mod made_tokens;
 mod private_keys;
 mod refusals;
 mod renewal;
+mod signing;
+mod sigv4;
 mod static_credentials;
 mod storing;
 mod vendor;

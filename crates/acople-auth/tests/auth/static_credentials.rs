@@ -78,3 +78,79 @@ async fn credentials_that_cannot_be_sent_are_config_errors_that_do_not_repeat_th
         assert!(!format!("{error} {error:?} {auth:?}").contains("k3y"));
     }
 }
+
+#[tokio::test]
+async fn vendors_words_for_the_scheme_are_taken_as_they_are() {
+    for scheme in ["Zoho-oauthtoken", "Token", "JWT", "OAuth"] {
+        let header = authorization(&StaticAuth::scheme(scheme, secret())).await.unwrap();
+        assert_eq!(header, format!("{scheme} k3y-0123456789"));
+    }
+}
+
+#[tokio::test]
+async fn two_keys_go_into_two_headers() {
+    let pair = [
+        (HeaderName::from_static("dd-api-key"), Secret::from("one")),
+        (HeaderName::from_static("dd-application-key"), Secret::from("two")),
+    ];
+    let request = signed(&StaticAuth::headers(pair)).await;
+    assert_eq!(request.headers()["dd-api-key"], "one");
+    assert_eq!(request.headers()["dd-application-key"], "two");
+    let one_empty = [
+        (HeaderName::from_static("dd-api-key"), Secret::from("one")),
+        (HeaderName::from_static("dd-application-key"), Secret::default()),
+    ];
+    let mut request = Request::new(Method::GET, BASE.parse().unwrap());
+    let error = StaticAuth::headers(one_empty).authorize(&Context::new(), &mut request).await.unwrap_err();
+    assert_eq!(error.fields(), ["dd-application-key"]);
+    assert!(request.headers().is_empty(), "half of the credentials is none");
+}
+
+#[tokio::test]
+async fn basic_takes_a_key_as_user_and_an_email_with_its_token() {
+    assert_eq!(
+        authorization(&StaticAuth::key_as_user(&Secret::from("k3y"))).await.unwrap(),
+        "Basic azN5Og=="
+    );
+    // jdoe@example.com/token:6wiIBWbGkBMo1mRDMuVwkw1EPsNkeUj95PIz2akv, the vendor's own example.
+    let token = Secret::from("6wiIBWbGkBMo1mRDMuVwkw1EPsNkeUj95PIz2akv");
+    assert_eq!(
+        authorization(&StaticAuth::email_token("jdoe@example.com", &token)).await.unwrap(),
+        "Basic amRvZUBleGFtcGxlLmNvbS90b2tlbjo2d2lJQldiR2tCTW8xbVJETXVWd2t3MUVQc05rZVVqOTVQSXoyYWt2"
+    );
+    let mut request = Request::new(Method::GET, BASE.parse().unwrap());
+    for auth in [StaticAuth::key_as_user(&Secret::default()), StaticAuth::email_token("", &token)] {
+        let error = auth.authorize(&Context::new(), &mut request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_the_body_leaves_the_rest_of_the_body_alone() {
+    let sign = |auth: StaticAuth, kind: &'static str, body: &'static str| async move {
+        let mut request = Request::new(Method::POST, BASE.parse().unwrap());
+        if !kind.is_empty() {
+            request.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
+        }
+        request.set_body(body);
+        for _ in 0..2 {
+            auth.authorize(&Context::new(), &mut request).await?;
+        }
+        let kind = request.headers()["content-type"].to_str().unwrap().to_owned();
+        Ok::<_, acople_core::Error>((kind, String::from_utf8(request.body().to_vec()).unwrap()))
+    };
+    let json = || StaticAuth::json("/key", secret());
+    let form = || StaticAuth::form("api key", secret());
+    let (_, body) = sign(json(), "application/json", r#"{"amount": 10.00}"#).await.unwrap();
+    assert_eq!(body, r#"{"key":"k3y-0123456789","amount": 10.00}"#);
+    let (kind, body) = sign(json(), "", "").await.unwrap();
+    assert_eq!((kind.as_str(), body.as_str()), ("application/json", r#"{"key":"k3y-0123456789"}"#));
+    let (_, body) = sign(form(), "application/x-www-form-urlencoded", "a=b+c").await.unwrap();
+    assert_eq!(body, "a=b+c&api+key=k3y-0123456789");
+    let (kind, _) = sign(form(), "", "").await.unwrap();
+    assert_eq!(kind, "application/x-www-form-urlencoded");
+    for (auth, body) in [(json(), "[1]"), (StaticAuth::json("/a/key", secret()), "{}"), (form(), "{}")] {
+        let error = sign(auth, "application/json", body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
+    }
+}

@@ -1,0 +1,88 @@
+//! Reads and sets one member of a JSON body and leaves every other byte alone: digits, order and spaces of a
+//! body are part of what is signed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+
+/// Where the value stands that a pointer (RFC 6901, objects only) names.
+fn place(body: &[u8], pointer: &str) -> Option<Range<usize>> {
+    let mut at = 0..body.len();
+    for name in pointer.strip_prefix('/')?.split('/') {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body.get(at)?).ok()?;
+        let value = members.get(&unescaped(name))?.get();
+        let start = (value.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+        at = start..start + value.len();
+    }
+    Some(at)
+}
+
+/// The value's text: a string without its quotes, everything else as it is written.
+pub(crate) fn read(body: &[u8], pointer: &str) -> Option<String> {
+    let raw = std::str::from_utf8(body.get(place(body, pointer)?)?).ok()?;
+    if raw.starts_with('"') { serde_json::from_str(raw).ok() } else { Some(raw.to_owned()) }
+}
+
+/// The body with a string in that place. A member that is missing is added to its object, as the first.
+pub(crate) fn set(body: &[u8], pointer: &str, text: &str) -> Option<Vec<u8>> {
+    let value = serde_json::to_string(text).ok()?;
+    if let Some(at) = place(body, pointer) {
+        let mut changed = Vec::with_capacity(body.len() + value.len());
+        changed.extend_from_slice(body.get(..at.start)?);
+        changed.extend_from_slice(value.as_bytes());
+        changed.extend_from_slice(body.get(at.end..)?);
+        return Some(changed);
+    }
+    let (parent, name) = pointer.rsplit_once('/')?;
+    let object = if parent.is_empty() { 0..body.len() } else { place(body, parent)? };
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body.get(object.clone())?).ok()?;
+    let brace = object.start + body.get(object)?.iter().position(|&byte| byte == b'{')? + 1;
+    let member = serde_json::to_string(&unescaped(name)).ok()?;
+    let mut changed = Vec::with_capacity(body.len() + member.len() + value.len() + 2);
+    changed.extend_from_slice(body.get(..brace)?);
+    changed.extend_from_slice(member.as_bytes());
+    changed.push(b':');
+    changed.extend_from_slice(value.as_bytes());
+    if !members.is_empty() {
+        changed.push(b',');
+    }
+    changed.extend_from_slice(body.get(brace..)?);
+    Some(changed)
+}
+
+fn unescaped(name: &str) -> String {
+    name.replace("~1", "/").replace("~0", "~")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_with_the_digits_that_are_written() {
+        let body = br#" {"a": {"amount": 100.00, "id":"x\"y", "k/2": true}, "n": null} "#;
+        assert_eq!(read(body, "/a/amount").as_deref(), Some("100.00"));
+        assert_eq!(read(body, "/a/id").as_deref(), Some("x\"y"));
+        assert_eq!(read(body, "/a/k~12").as_deref(), Some("true"));
+        for missing in ["", "/", "a", "/a/none", "/n/x", "/a/amount/x"] {
+            assert_eq!(read(body, missing), None, "{missing}");
+        }
+        assert_eq!(read(b"[1]", "/0"), None);
+        assert_eq!(read(b"{broken", "/a"), None);
+    }
+
+    #[test]
+    fn setting_a_member_leaves_the_rest_as_it_was() {
+        let set = |body: &str, pointer: &str| {
+            set(body.as_bytes(), pointer, "s\"1").map(|body| String::from_utf8(body).unwrap())
+        };
+        assert_eq!(set(r#"{"t": "", "n": 1.00}"#, "/t").unwrap(), r#"{"t": "s\"1", "n": 1.00}"#);
+        assert_eq!(set(r#"{"o":{"n":1.00}}"#, "/o/t").unwrap(), r#"{"o":{"t":"s\"1","n":1.00}}"#);
+        assert_eq!(set("{ }", "/t").unwrap(), r#"{"t":"s\"1" }"#);
+        for bad in ["[]", "", "7", "{", "{\"a\":1"] {
+            assert_eq!(set(bad, "/t"), None, "{bad}");
+        }
+        assert_eq!(set("{}", "/o/t"), None);
+    }
+}
