@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod again;
 mod answer;
 mod body;
 mod breaker;
@@ -38,6 +39,7 @@ mod seconds;
 mod send;
 mod server_events;
 mod settings;
+mod spans;
 mod special_use;
 mod stage;
 mod verdict;

@@ -42,6 +42,7 @@ impl Redactor {
     }
 
     /// The error without credentials.
+    #[inline(never)]
     pub fn error(&self, mut error: Error) -> Error {
         for value in self.first.iter().chain(&self.others) {
             if let Ok(text) = value.to_str() {

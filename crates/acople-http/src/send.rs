@@ -10,21 +10,22 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use acople_core::{
-    AuthStamp, Body, Claim, Context, Error, ErrorKind, Permit, Progress, Refresh, Request, Response, Result,
-    Signal, TransportError, WaitCause, WireFault,
+    AuthStamp, Body, Claim, Context, Error, ErrorKind, Permit, Progress, Request, Response, Result, Signal,
+    TransportError, WaitCause, WireFault,
 };
 use http::{Method, StatusCode};
 use tokio::time::Instant;
-use tracing::{Instrument, field};
+use tracing::Instrument;
 
+use crate::again::Tries;
 use crate::body::BodyReader;
 use crate::call::{Call, Repeat};
 use crate::client::{Client, Inner};
 use crate::deadline::deadline;
 use crate::redact::Redactor;
-use crate::stage::{Ended, Stage};
-use crate::verdict::{Next, is_outage};
-use crate::{Answer, CacheScope, Download};
+use crate::stage::Stage;
+use crate::verdict::is_outage;
+use crate::{Answer, CacheScope, Download, spans};
 
 /// How an answer's body is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,13 +50,13 @@ struct Rest {
 
 /// One call on its way through its attempts.
 #[derive(Clone, Copy)]
-struct Run<'a> {
-    cx: &'a Context,
+pub(crate) struct Run<'a> {
+    pub(crate) cx: &'a Context,
     call: &'a Call,
     take: Take,
-    repeatable: bool,
-    deadline: Instant,
-    stage: &'a Stage,
+    pub(crate) repeatable: bool,
+    pub(crate) deadline: Instant,
+    pub(crate) stage: &'a Stage,
 }
 
 impl Client {
@@ -106,28 +107,18 @@ impl Inner {
         let stage = Stage::new(began);
         let repeatable = repeatable(cx, call);
         let run = Run { cx, call, take, repeatable, deadline, stage: &stage };
-        let span = tracing::info_span!(
-            "acople.call",
-            acople.operation = call.operation,
-            acople.connector = %self.watched.connector,
-            acople.attempts = field::Empty,
-            error.type = field::Empty,
-        );
+        let span = spans::of_call(self, call.operation);
         // Pinned where it is made: it is large, and every wrapper would move it.
         let work = pin!(self.attempts(run));
         let result = stage.bound(deadline, cx, work).instrument(span.clone()).await;
         let result = match result {
-            Ok(result) => result,
-            Err(Ended::Deadline) => Err(stage.ended(ErrorKind::Timeout, "the deadline passed", repeatable)),
-            Err(Ended::Cancelled) => Err(stage.ended(ErrorKind::Cancelled, "the caller gave up", repeatable)),
+            Ok(Ok(got)) => Ok(got),
+            Ok(Err(error)) => Err(stage.describe(error).with_operation(call.operation)),
+            Err(ended) => Err(stage.describe(stage.ended(ended, repeatable)).with_operation(call.operation)),
         };
-        let result = result.map_err(|error| stage.describe(error).with_operation(call.operation));
         let error = result.as_ref().err().map(Error::kind);
         if !span.is_disabled() {
-            span.record("acople.attempts", stage.attempts());
-            if let Some(kind) = error {
-                span.record("error.type", kind.as_str());
-            }
+            spans::call_ended(&span, stage.attempts(), error);
         }
         if let Some(recorder) = &self.recorder {
             let (operation, attempts) = (call.operation, stage.attempts());
@@ -137,21 +128,16 @@ impl Inner {
     }
 
     async fn attempts(&self, run: Run<'_>) -> Result<Got> {
-        let Run { cx, call, repeatable, deadline, stage, .. } = run;
+        let Run { cx, call, deadline, stage, .. } = run;
         let claims = self.claims(call);
         let limited = cx.clone().with_deadline(deadline.into_std());
-        let (mut attempt, mut renewed, mut taken) = (0, false, 0);
-        let mut last: Option<Error> = None;
+        let mut tries = Tries::default();
         loop {
-            attempt += 1;
+            tries.number += 1;
             let mut request = self.request(cx, call).await?;
             let mut ticket = match self.breakers.enter(call.class) {
                 Ok(ticket) => ticket,
-                // What opened it says more than that it is open, but not when it lets somebody through again.
-                Err(open) => {
-                    let Some(last) = last else { return Err(open) };
-                    return Err(last.with_retry_after(open.retry_after().unwrap_or_default()));
-                }
+                Err(open) => return Err(tries.barred(open)),
             };
             stage.set(Stage::WAITING);
             let permit = self.permit(&limited, &claims).await?;
@@ -165,46 +151,24 @@ impl Inner {
                 None => AuthStamp::default(),
             };
             let redactor = Redactor::of(&request);
-            let result = self.attempt(run, attempt, request, permit, &claims).await;
+            let result = self.attempt(run, tries.number, request, permit, &claims).await;
             stage.set(Stage::IDLE);
-            let error = match result {
+            match result {
                 Ok(mut got) => {
                     got.answer.redactor = redactor;
                     ticket.tell(false);
-                    self.budget.give_back(taken);
+                    self.budget.give_back(tries.taken);
                     return Ok(got);
                 }
-                Err(error) => error,
-            };
-            ticket.tell(is_outage(&error));
-            stage.failed(&error);
-            match self.next(redactor.error(error), attempt, repeatable, renewed, &claims) {
-                Next::Fail(error) => return Err(error),
-                Next::Renew(error) => {
-                    let Some(auth) = &self.auth else { return Err(error) };
-                    match auth.refresh(cx, stamp).await? {
-                        Refresh::Renewed => renewed = true,
-                        _ => return Err(error),
-                    }
-                }
-                Next::Again { wait, throttled, error } => {
-                    if Instant::now().checked_add(wait).is_none_or(|until| until > deadline) {
-                        return Err(if throttled { error.with_retry_after(wait) } else { error });
-                    }
-                    let Some(cost) = self.budget.take(throttled) else { return Err(error) };
-                    taken = cost;
-                    tracing::debug!(attempt, ?wait, kind = %error.kind(), "trying again");
-                    last = Some(error);
-                    cx.meter().waited(wait);
-                    self.waited(WaitCause::Backoff, wait);
-                    stage.set(if throttled { Stage::WAITING } else { Stage::IDLE });
-                    tokio::time::sleep(wait).await;
+                Err(error) => {
+                    ticket.tell(is_outage(&error));
+                    self.recover(run, redactor.error(error), stamp, &claims, &mut tries).await?;
                 }
             }
         }
     }
 
-    /// One attempt in a span of its own, named as OpenTelemetry's conventions for HTTP clients have it.
+    /// One attempt, in a span of its own.
     async fn attempt(
         &self,
         run: Run<'_>,
@@ -213,19 +177,7 @@ impl Inner {
         permit: Permit,
         claims: &[Claim],
     ) -> Result<Got> {
-        let url = request.url();
-        let span = tracing::info_span!(
-            "acople.attempt",
-            otel.kind = "client",
-            otel.name = request.method().as_str(),
-            http.request.method = request.method().as_str(),
-            http.request.resend_count = number - 1,
-            http.response.status_code = field::Empty,
-            server.address = url.host_str().unwrap_or_default(),
-            server.port = url.port_or_known_default().unwrap_or_default(),
-            url.scheme = url.scheme(),
-            error.type = field::Empty,
-        );
+        let span = spans::of_attempt(&request, number);
         let (began, sent) = (Instant::now(), request.body().len());
         let work = pin!(async {
             let response = match self.wire(run, request, began).await {
@@ -245,12 +197,7 @@ impl Inner {
         let (status, result) = work.instrument(span.clone()).await;
         let error = result.as_ref().err().map(Error::kind);
         if !span.is_disabled() {
-            if let Some(status) = status {
-                span.record("http.response.status_code", status);
-            }
-            if let Some(kind) = error {
-                span.record("error.type", kind.as_str());
-            }
+            spans::attempt_ended(&span, status, error);
         }
         if let Some(recorder) = &self.recorder {
             let received = result.as_ref().map_or(0, |got| got.answer.body.len());
@@ -285,7 +232,7 @@ impl Inner {
         permit
     }
 
-    fn waited(&self, cause: WaitCause, wait: std::time::Duration) {
+    pub(crate) fn waited(&self, cause: WaitCause, wait: std::time::Duration) {
         if let Some(recorder) = &self.recorder {
             recorder.record(&Signal::Waited { cause, wait });
         }
@@ -304,14 +251,18 @@ impl Inner {
         });
         let answered = answered.await;
         stage.heard();
-        answered.unwrap_or_else(|| {
-            let message = if head == deadline {
-                "no answer before the deadline".to_owned()
-            } else {
-                format!("no answer within {} s", self.timeouts.head.as_secs_f32())
-            };
-            Err(TransportError::new(Progress::MaybeSent, WireFault::Timeout, message))
-        })
+        answered.unwrap_or_else(|| Err(self.overdue(head == deadline)))
+    }
+
+    /// No head came in time.
+    #[inline(never)]
+    fn overdue(&self, at_deadline: bool) -> TransportError {
+        let message = if at_deadline {
+            "no answer before the deadline".to_owned()
+        } else {
+            format!("no answer within {} s", self.timeouts.head.as_secs_f32())
+        };
+        TransportError::new(Progress::MaybeSent, WireFault::Timeout, message)
     }
 
     async fn read(&self, run: Run<'_>, response: Response, permit: Permit) -> Result<Got> {

@@ -83,7 +83,12 @@ impl Stage {
     }
 
     /// The error of a call that ends here because somebody outside wants it to.
-    pub(crate) fn ended(&self, kind: ErrorKind, why: &str, repeatable: bool) -> Error {
+    #[inline(never)]
+    pub(crate) fn ended(&self, ended: Ended, repeatable: bool) -> Error {
+        let (kind, why) = match ended {
+            Ended::Deadline => (ErrorKind::Timeout, "the deadline passed"),
+            Ended::Cancelled => (ErrorKind::Cancelled, "the caller gave up"),
+        };
         match self.at.load(Ordering::Relaxed) {
             Self::ON_THE_WIRE if !repeatable => {
                 Error::new(ErrorKind::Ambiguous, format!("{why} while the request was on the wire"))
@@ -97,6 +102,7 @@ impl Stage {
     }
 
     /// Says of an error what the attempts before it mean for the whole call.
+    #[inline(never)]
     pub(crate) fn describe(&self, error: Error) -> Error {
         let error = match self.attempts() {
             0 => error,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -121,38 +122,14 @@ impl RateLimiter for LocalLimiter {
         }
         let caller = Caller { claims: self.0.claims(claims), batch: cx.priority() < Priority::Interactive };
         let terms = Terms { deadline: cx.deadline().map(Instant::from_std), strategy: cx.strategy() };
-        let mut place: Option<Place> = None;
-        let held = loop {
-            let asks_at = {
-                let now = Now::new(&*self.0.clock);
-                let mut line = self.0.line();
-                if let Some(place) = &mut place {
-                    place.come_forward(&mut line, now.instant);
-                }
-                let number = place.as_ref().map_or((caller.batch, u64::MAX), |place| place.number);
-                let asks_at = match line.turn(number, &caller, &terms, &now)? {
-                    Turn::Ask(at) => terms.deadline.map_or(at, |deadline| deadline.min(at)),
-                    Turn::Leave { held } => {
-                        for (bucket, cost) in &*caller.claims {
-                            bucket.pace().spend(&now, Want { cost: *cost, batch: caller.batch }, held);
-                        }
-                        break held;
-                    }
-                };
-                let place = place.get_or_insert_with(|| self.0.join(&mut line, caller.batch, now.instant));
-                let patience = Line::patience_ends(place.number, place.came);
-                let asks_at = patience.map_or(asks_at, |patience| patience.min(asks_at));
-                line.stand(place.number, caller.clone(), asks_at, place.wake.clone());
-                asks_at
-            };
-            if let Some(place) = &place {
-                // Woken early or not: either way it asks again.
-                let _ = tokio::time::timeout_at(asks_at, place.wake.notified()).await;
-            }
+        let turn = {
+            let now = Now::new(&*self.0.clock);
+            Inner::turn(&self.0.line(), (caller.batch, u64::MAX), &caller, &terms, &now)?
         };
-        if let Some(place) = &place {
-            cx.meter().waited(place.came.elapsed());
-        }
+        let held = match turn {
+            Turn::Leave { held } => held,
+            Turn::Ask(_) => self.0.wait(cx, &caller, &terms).await?,
+        };
         Ok(if held { Permit::holding(Held { limiter: self.0.clone(), caller }) } else { Permit::free() })
     }
 
@@ -251,6 +228,57 @@ impl Inner {
         let bucket = Arc::new(Bucket::new(name.into(), buckets.limits.buckets.get(name), now));
         buckets.known.insert(bucket.name.clone(), bucket.clone());
         bucket
+    }
+
+    /// Whether it is a caller's turn; one whose turn it is has taken its units.
+    fn turn(line: &Line, number: Number, caller: &Caller, terms: &Terms, now: &Now<'_>) -> Result<Turn> {
+        let turn = line.turn(number, caller, terms, now)?;
+        if let Turn::Leave { held } = turn {
+            for (bucket, cost) in &*caller.claims {
+                bucket.pace().spend(now, Want { cost: *cost, batch: caller.batch }, held);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Waits in the line until the caller may leave, and says whether its end has to be told.
+    ///
+    /// Behind a pointer: the way of those who need not wait stays short.
+    #[inline(never)]
+    fn wait<'a>(
+        self: &'a Arc<Self>,
+        cx: &'a Context,
+        caller: &'a Caller,
+        terms: &'a Terms,
+    ) -> Pin<Box<dyn Future<Output = Result<bool>> + Send + 'a>> {
+        Box::pin(async move {
+            let mut place = {
+                let now = Instant::now();
+                self.join(&mut self.line(), caller.batch, now)
+            };
+            loop {
+                let asks_at = {
+                    let now = Now::new(&*self.clock);
+                    let mut line = self.line();
+                    place.come_forward(&mut line, now.instant);
+                    let at = match Self::turn(&line, place.number, caller, terms, &now)? {
+                        Turn::Leave { held } => {
+                            cx.meter().waited(place.came.elapsed());
+                            // Before the place is given up, which asks for the line itself.
+                            drop(line);
+                            return Ok(held);
+                        }
+                        Turn::Ask(at) => terms.deadline.map_or(at, |deadline| deadline.min(at)),
+                    };
+                    let patience = Line::patience_ends(place.number, place.came);
+                    let asks_at = patience.map_or(at, |patience| patience.min(at));
+                    line.stand(place.number, caller.clone(), asks_at, place.wake.clone());
+                    asks_at
+                };
+                // Woken early or not: either way it asks again.
+                let _ = tokio::time::timeout_at(asks_at, place.wake.notified()).await;
+            }
+        })
     }
 
     /// Takes a place at the end of the line.

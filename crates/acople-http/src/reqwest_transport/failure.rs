@@ -77,6 +77,7 @@ impl<'a> Causes<'a> {
 }
 
 /// What a failure before the head of the answer means.
+#[inline(never)]
 pub(super) fn head(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     let causes = Causes::of(&error);
@@ -98,6 +99,7 @@ pub(super) fn head(error: reqwest::Error) -> TransportError {
 }
 
 /// What a failure in the body of an answer means.
+#[inline(never)]
 pub(super) fn body(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     let (fault, message) = if error.is_timeout() {
@@ -111,6 +113,7 @@ pub(super) fn body(error: reqwest::Error) -> TransportError {
 }
 
 /// A destination refused before it was asked for.
+#[inline(never)]
 pub(super) fn refused(refused: Refused) -> TransportError {
     TransportError::new(Progress::NotSent, WireFault::Forbidden, refused.to_string()).with_source(refused)
 }
