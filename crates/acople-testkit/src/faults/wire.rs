@@ -25,6 +25,9 @@ impl Peer for TcpStream {
     }
 }
 
+/// The most that saying farewell takes.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+
 pub(crate) struct Wire {
     peer: Box<dyn Peer>,
     live: Arc<Live>,
@@ -92,9 +95,9 @@ impl Wire {
         self.peer.flush().await.map_err(|_| Ending::PeerLeft)
     }
 
-    /// Closes the sending direction, under TLS with its own farewell.
+    /// Closes the sending direction, under TLS with its own farewell. A peer that takes nothing does not hold it up.
     pub(crate) async fn finish(&mut self) {
-        let _ = self.peer.shutdown().await;
+        let _ = tokio::time::timeout(FAREWELL, self.peer.shutdown()).await;
     }
 
     pub(crate) fn reset(self) {
