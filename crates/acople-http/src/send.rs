@@ -5,7 +5,7 @@
 //! be short-lived. The lesson comes before the retry, so that everybody who shares the limit waits too.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -36,8 +36,9 @@ enum Take {
 
 /// An answer, and what is left of its body when it is taken as it comes.
 struct Got {
-    answer: Answer,
-    /// In a box of its own: most answers are whole, and every layer moves them.
+    /// In a box: every layer moves it.
+    answer: Box<Answer>,
+    /// In a box of its own: most answers are whole.
     rest: Option<Box<Rest>>,
 }
 
@@ -47,6 +48,9 @@ struct Rest {
     /// A download is in flight until its last byte.
     permit: Permit,
 }
+
+/// A request on its way.
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
 /// One call on its way through its attempts.
 #[derive(Clone, Copy)]
@@ -80,6 +84,7 @@ impl Client {
     /// counts as a call in flight until its end, or until it is dropped.
     pub async fn download(&self, cx: &Context, call: &Call) -> Result<Download> {
         let Got { answer, rest } = self.0.bounded(cx, call, Take::AsItComes).await?;
+        let answer = *answer;
         let Some(rest) = rest else {
             return Err(Error::new(ErrorKind::Internal, "an answer without its body"));
         };
@@ -92,7 +97,7 @@ impl Client {
 impl Inner {
     /// A call whose whole answer is wanted, without a cache.
     pub(crate) async fn whole(&self, cx: &Context, call: &Call) -> Result<Answer> {
-        Ok(self.bounded(cx, call, Take::Whole).await?.answer)
+        Ok(*self.bounded(cx, call, Take::Whole).await?.answer)
     }
 
     /// Runs a call until its deadline or until the caller gives up.
@@ -179,8 +184,10 @@ impl Inner {
     ) -> Result<Got> {
         let span = spans::of_attempt(&request, number);
         let (began, sent) = (Instant::now(), request.body().len());
+        // Begins when it is polled; made here, so that the request is moved no further.
+        let sending = self.transport.send(request);
         let work = pin!(async {
-            let response = match self.wire(run, request, began).await {
+            let response = match self.wire(run, sending, began).await {
                 Ok(response) => response,
                 Err(error) => {
                     drop(permit);
@@ -238,12 +245,16 @@ impl Inner {
         }
     }
 
-    /// Sends the request and waits for the head of its answer.
-    async fn wire(&self, run: Run<'_>, request: Request, now: Instant) -> Result<Response, TransportError> {
+    /// Waits for the head of the answer.
+    async fn wire(
+        &self,
+        run: Run<'_>,
+        mut sending: Sending<'_>,
+        now: Instant,
+    ) -> Result<Response, TransportError> {
         let Run { stage, deadline, .. } = run;
         let head = now.checked_add(self.timeouts.head).map_or(deadline, |head| head.min(deadline));
         stage.sends(head);
-        let mut sending = pin!(self.transport.send(request));
         let answered = poll_fn(|task| match sending.as_mut().poll(task) {
             Poll::Ready(answered) => Poll::Ready(Some(answered)),
             Poll::Pending if stage.is_overdue() => Poll::Ready(None),
@@ -268,7 +279,7 @@ impl Inner {
     async fn read(&self, run: Run<'_>, response: Response, permit: Permit) -> Result<Got> {
         let (status, headers, body) = response.into_parts();
         let received_at = self.clock.now();
-        let mut answer = Answer::new(status, headers, Vec::new(), received_at);
+        let mut answer = Box::new(Answer::new(status, headers, Vec::new(), received_at));
         let bodiless = run.call.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
         let reader = BodyReader::new(&answer.headers, self.body, run.repeatable, bodiless);
         if run.take == Take::AsItComes && status.is_success() {
