@@ -35,6 +35,7 @@ mod service_account;
 mod session;
 mod signing;
 mod sigv4;
+mod skew;
 mod stamps;
 mod static_auth;
 mod timestamp;

@@ -8,6 +8,8 @@ use acople_core::{AuthStamp, Clock, Error, ErrorKind, Lesson, Refresh, Resources
 use acople_http::{Answer, Classifier};
 use tokio::time::Instant;
 
+use crate::skew;
+
 /// Clocks that differ by less spoil no signature: vendors allow minutes.
 const TOLERATED: i64 = 20;
 
@@ -73,9 +75,7 @@ impl ServerClock {
     /// The time, and the stamp of what is signed with it.
     pub(crate) fn now(&self) -> (SystemTime, AuthStamp) {
         let Lessons { ahead, count, .. } = self.lessons();
-        let (now, by) = (self.0.clock.now(), Duration::from_secs(ahead.unsigned_abs()));
-        let shifted = if ahead < 0 { now.checked_sub(by) } else { now.checked_add(by) };
-        (shifted.unwrap_or(now), AuthStamp(count))
+        (skew::shifted(self.0.clock.now(), ahead), AuthStamp(count))
     }
 
     /// What comes of a refusal: a new signature helps when the clock has been put right since.
@@ -89,7 +89,7 @@ impl ServerClock {
 
     /// Takes over the vendor's time; says whether the answer is a refusal of our time.
     fn learns(&self, answer: &Answer) -> bool {
-        let Some(ahead) = ahead(answer) else { return false };
+        let Some(ahead) = skew::ahead(answer) else { return false };
         let now = Instant::now();
         let mut lesson = self.0.lesson.lock().unwrap_or_else(PoisonError::into_inner);
         if ahead.saturating_sub(lesson.ahead).saturating_abs() <= TOLERATED {
@@ -141,15 +141,4 @@ fn outdated(error: Error) -> Error {
 fn speaks_of_time(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     ["timestamp", "expired", "skew", "not yet", "clock"].iter().any(|word| text.contains(word))
-}
-
-/// Seconds by which the vendor's clock is ahead of ours, by the answer's `Date`.
-fn ahead(answer: &Answer) -> Option<i64> {
-    let theirs = httpdate::parse_http_date(answer.header("date")?).ok()?;
-    let ours = answer.received_at();
-    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
-    Some(match theirs.duration_since(ours) {
-        Ok(ahead) => seconds(ahead),
-        Err(behind) => -seconds(behind.duration()),
-    })
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
 
 use acople_core::{Context, Error, ErrorKind, Resources, Result, Secret};
 use acople_http::{Answer, BodyLimits, Call, Classifier, Client, Repeat, Settings, status_error};
@@ -13,6 +12,7 @@ use crate::answer::{TokenAnswer, Wanted};
 use crate::grant::{Form, OAuthClient, Ready, Rotation};
 use crate::redactor::Redactor;
 use crate::refusal::{is_final, refusal};
+use crate::skew;
 
 pub(crate) const OPERATION: &str = "get an access token";
 
@@ -124,7 +124,7 @@ impl TokenEndpoint {
 
     /// The request, and its secrets noted in `redactor`.
     fn call(&self, refresh: Option<&Secret>, redactor: &mut Redactor) -> Result<Call> {
-        let now = shifted(self.client.clock().now(), self.skew.load(Ordering::Relaxed));
+        let now = skew::shifted(self.client.clock().now(), self.skew.load(Ordering::Relaxed));
         let mut form = self.grant.form(refresh, now)?;
         let header = self.oauth.identify(&mut form);
         form.extend(self.params.iter().cloned());
@@ -171,7 +171,7 @@ impl TokenEndpoint {
         }
         let refusal = refusal(answer, &said, self.refreshes(), redactor);
         let sign = if refusal.finished { Sign::Finished } else { Sign::Nothing };
-        Err(Failed { error: refusal.error.with_operation(OPERATION), sign, skew: skew(answer) })
+        Err(Failed { error: refusal.error.with_operation(OPERATION), sign, skew: skew::ahead(answer) })
     }
 
     /// Takes over the vendor's clock; says whether that changes anything.
@@ -239,20 +239,4 @@ impl Classifier for TokenClassifier {
 /// RFC 6750 allows less, vendors send more; line breaks and controls cannot be sent.
 fn is_sendable(access: &Secret) -> bool {
     !access.is_empty() && access.expose().bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// Seconds by which the vendor's clock is ahead of ours, by the answer's `Date`.
-fn skew(answer: &Answer) -> Option<i64> {
-    let theirs = httpdate::parse_http_date(answer.header("date")?).ok()?;
-    let ours = answer.received_at();
-    let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
-    Some(match theirs.duration_since(ours) {
-        Ok(ahead) => seconds(ahead),
-        Err(behind) => -seconds(behind.duration()),
-    })
-}
-
-fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
-    let by = Duration::from_secs(seconds.unsigned_abs());
-    if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) }.unwrap_or(time)
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use acople_core::{Error, ErrorKind, Lesson, Result};
-use acople_http::{Answer, Classifier, Limits, status_error};
+use acople_http::{Answer, Classifier, Limits, sforce_limit_info, status_error};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -39,21 +39,11 @@ impl Classifier for Refusals {
     }
 
     fn lessons(&self, answer: &Answer, lessons: &mut Vec<Lesson>) {
-        if let Some(remaining) = answer.header("sforce-limit-info").and_then(remaining_calls) {
+        if let Some(remaining) = answer.header("sforce-limit-info").and_then(sforce_limit_info) {
             let resets_in = (remaining == 0).then_some(QUOTA_PAUSE);
             lessons.push(Lesson::Remaining { bucket: DAY.into(), remaining, resets_in });
         }
     }
-}
-
-/// What is left by `api-usage=18/5000; per-app-api-usage=17/250(appName=x)`: the tighter of the two.
-fn remaining_calls(header: &str) -> Option<u64> {
-    let left = |part: &str| -> Option<u64> {
-        let (used, allowed) = part.split_once("api-usage=")?.1.split_once('/')?;
-        let digits = allowed.split(|c: char| !c.is_ascii_digit()).next()?;
-        Some(digits.parse::<u64>().ok()?.saturating_sub(used.trim().parse().ok()?))
-    };
-    header.split([';', ',']).filter_map(left).min()
 }
 
 /// One refusal, as calls and as single records of a collection report it.
