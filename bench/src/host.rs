@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acople_auth::StaticAuth;
 use acople_core::{Resources, Secret, Transport};
-use acople_http::{Client, Limits, LocalLimiter, ReqwestTransport, TransportConfig};
+use acople_http::{Client, Limits, LocalLimiter, HttpTransport, TransportConfig};
 use acople_hubspot::HubSpot;
 use acople_salesforce::Salesforce;
 
@@ -31,7 +31,7 @@ impl Host {
     pub(crate) fn new(base: &str) -> Result<Self, Failure> {
         Ok(Self {
             base: base.to_owned(),
-            transport: Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback())?),
+            transport: Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback())?),
         })
     }
 

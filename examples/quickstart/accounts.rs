@@ -4,7 +4,7 @@ use std::env;
 use std::error::Error;
 
 use acople::Result;
-use acople::http::{ReqwestTransport, TransportConfig};
+use acople::http::{HttpTransport, TransportConfig};
 use acople::{Connector, Resources};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Accounts {
     pub(crate) fn connect(&self) -> Result<(Arc<dyn Connector>, Arc<dyn Connector>)> {
         // The sandboxes are on this machine, which is closed to requests unless opened.
         let config = TransportConfig::default().allow_loopback();
-        let resources = Resources::new(Arc::new(ReqwestTransport::new(&config)?));
+        let resources = Resources::new(Arc::new(HttpTransport::new(&config)?));
         let salesforce = acople::connect("salesforce", self.salesforce.clone(), resources.clone())?;
         let hubspot = acople::connect("hubspot", self.hubspot.clone(), resources)?;
         Ok((salesforce, hubspot))

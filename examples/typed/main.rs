@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use acople::http::{ReqwestTransport, TransportConfig};
+use acople::http::{HttpTransport, TransportConfig};
 use acople::hubspot::{self, HubSpot, Operator, Search};
 use acople::salesforce::model::Lead;
 use acople::salesforce::soql::{Condition, Literal, Name, Op, Query};
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let cx = Context::new();
     let config = TransportConfig::default().allow_loopback();
-    let resources = Resources::new(Arc::new(ReqwestTransport::new(&config)?));
+    let resources = Resources::new(Arc::new(HttpTransport::new(&config)?));
     let mut config =
         salesforce::Config::new(salesforce::Auth::AccessToken { token: org.access_token().into() });
     config.base_url = Some(org.url().to_owned());

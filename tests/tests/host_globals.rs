@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use acople::http::{ReqwestTransport, TransportConfig};
+use acople::http::{HttpTransport, TransportConfig};
 use acople::store_redb::RedbStore;
 use acople::sync::{End, Job};
 use acople::{Connector, Context, ReadMode, Resources, WriteMode};
@@ -46,7 +46,7 @@ fn host_01_nothing_of_the_process_is_touched_from_two_runtimes() {
     portal.load("contacts", contacts);
     let config = json!({ "auth": { "token": portal.credentials().private_token }, "base_url": portal.url() });
     let connect = || {
-        let transport = ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap();
+        let transport = HttpTransport::new(&TransportConfig::default().allow_loopback()).unwrap();
         let resources = Resources::new(Arc::new(transport));
         let hubspot = acople::connect("hubspot", config.clone(), resources.clone()).unwrap();
         let files = acople::connect("file", json!({ "directory": folder.path() }), resources).unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use acople::http::{ReqwestTransport, TransportConfig};
+use acople::http::{HttpTransport, TransportConfig};
 use acople::{Connector, Error, ErrorKind, Resources, Result, TokenStore, Transport};
 use serde_json::Value as Json;
 
@@ -52,7 +52,7 @@ impl Connections {
         for destination in private {
             config = config.allow(destination).map_err(|e| Error::config(place, e.message()))?;
         }
-        Ok(Self { transport: Arc::new(ReqwestTransport::new(&config)?), tokens, open: Vec::new() })
+        Ok(Self { transport: Arc::new(HttpTransport::new(&config)?), tokens, open: Vec::new() })
     }
 
     /// The connection of that config, whose references to the environment are resolved here. `name` is what

@@ -17,6 +17,8 @@ mod digest;
 mod discovery;
 mod event_parser;
 mod graphql;
+#[cfg(feature = "transport")]
+mod http_transport;
 mod limiting;
 mod lines;
 mod link;
@@ -29,8 +31,6 @@ mod placed;
 mod reading;
 mod redact;
 mod request;
-#[cfg(feature = "reqwest")]
-mod reqwest_transport;
 mod resend;
 mod resumable;
 mod retry;
@@ -60,6 +60,10 @@ pub use destinations::Destinations;
 pub use discovery::{gather, visible};
 pub use event_parser::ServerEvent;
 pub use graphql::{GraphQl, GraphQlAnswer, GraphQlClassifier, GraphQlError};
+#[cfg(feature = "transport")]
+pub use http_transport::{
+    ClientIdentity, HttpTransport, Pem, Proxy, Resolver, Roots, SystemResolver, TlsConfig, TransportConfig,
+};
 pub use limiting::{
     GraphqlCost, Limits, LocalLimiter, MetaUsage, RateLimit, Reset, XRateLimit, graphql_cost, meta_usage,
     next_midnight, rate_limit_lesson, rate_limits, reset_in, retry_after, sforce_limit_info, x_rate_limit,
@@ -74,10 +78,6 @@ pub use paging::{Paging, Position};
 pub use placed::match_placed;
 pub use reading::{Carried, Left, Portion, events, place_of};
 pub use redact::Redactor;
-#[cfg(feature = "reqwest")]
-pub use reqwest_transport::{
-    ClientIdentity, Pem, Proxy, ReqwestTransport, Resolver, Roots, SystemResolver, TlsConfig, TransportConfig,
-};
 pub use resend::Written;
 pub use resumable::Resumable;
 pub use retry::{Backoff, RetryPolicy, RetryQuota};

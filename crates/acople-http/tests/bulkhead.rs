@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acople_core::{Context, Transport};
-use acople_http::{Call, Client, Limits, ReqwestTransport, TransportConfig};
+use acople_http::{Call, Client, HttpTransport, Limits, TransportConfig};
 use futures_util::StreamExt;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -57,7 +57,7 @@ async fn rate_14_a_vendor_that_stalls_holds_its_own_slots_and_no_other_vendor() 
         .await;
     // One transport for the whole host.
     let transport: Arc<dyn Transport> =
-        Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
+        Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
     let limits = Limits::new().slots("stalled", SLOTS).class("default", &["stalled"]);
     let stalled = Client::builder(&stalled, transport.clone()).unwrap().limits(limits).build();
     let well = Client::builder(&well.uri(), transport).unwrap().build();

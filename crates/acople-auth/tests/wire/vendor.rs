@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acople_auth::{ClientStyle, Grant, OAuth2, OAuthClient};
 use acople_core::{Context, Request, Resources, Result};
-use acople_http::{ReqwestTransport, TransportConfig};
+use acople_http::{HttpTransport, TransportConfig};
 use acople_testkit::faults::{FaultServer, HttpAnswer, Received, Script};
 use tokio::time::Instant;
 
@@ -83,7 +83,7 @@ pub(crate) async fn serve(scripts: impl Into<acople_testkit::faults::Scripts>) -
 
 pub(crate) fn resources() -> Resources {
     let config = TransportConfig::default().allow_loopback();
-    Resources::new(Arc::new(ReqwestTransport::new(&config).unwrap()))
+    Resources::new(Arc::new(HttpTransport::new(&config).unwrap()))
 }
 
 pub(crate) fn auth(url: &str, refresh: &str, resources: &Resources) -> OAuth2 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acople_core::{Context, ErrorKind, Progress, Transport, WireFault};
-use acople_http::{Call, Destinations, ReqwestTransport, SpecialUse, TransportConfig};
+use acople_http::{Call, Destinations, HttpTransport, SpecialUse, TransportConfig};
 
 use super::server::Server;
 use super::{Stub, client, fault, get, request};
@@ -102,7 +102,7 @@ const PUBLIC: &[&str] = &[
 async fn url_04_no_spelling_of_an_address_reaches_what_is_not_public() {
     let server = Server::start().await;
     let port = server.address.port();
-    let transport = ReqwestTransport::new(&TransportConfig::default()).unwrap();
+    let transport = HttpTransport::new(&TransportConfig::default()).unwrap();
     for &(host, reason) in LITERALS {
         let url = format!("http://{host}:{port}/");
         let error = transport.send(request(&url)).await.unwrap_err();
@@ -128,7 +128,7 @@ async fn url_04_a_name_that_resolves_to_what_is_not_public_is_refused() {
         .collect();
     let mut config = TransportConfig::default();
     config.resolver = Stub::new(addresses.iter().map(|address| Some(vec![address.as_str()])));
-    let transport = ReqwestTransport::new(&config).unwrap();
+    let transport = HttpTransport::new(&config).unwrap();
     let request = request(&format!("http://good.example:{}/", server.address.port()));
     for ((_, reason), address) in LITERALS.iter().zip(&addresses) {
         let error = transport.send(request.clone()).await.unwrap_err();
@@ -202,7 +202,7 @@ async fn url_04_private_ranges_open_by_name_address_or_network() {
         ("10.0.0.0/8", false, false),
         ("::/0", false, false),
     ] {
-        let transport = ReqwestTransport::new(&with(destination)).unwrap();
+        let transport = HttpTransport::new(&with(destination)).unwrap();
         assert_eq!(transport.send(request(&literal)).await.is_ok(), by_literal, "{destination}");
         assert_eq!(transport.send(request(&named)).await.is_ok(), by_name, "{destination}");
     }

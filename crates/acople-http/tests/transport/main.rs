@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use acople_core::{Error, Progress, Request, Response, Transport, TransportError, WireFault};
-use acople_http::{Client, ReqwestTransport, Resolver, TransportConfig};
+use acople_http::{Client, HttpTransport, Resolver, TransportConfig};
 use async_trait::async_trait;
 use http::Method;
 
 /// Sends one request, without the request path above it.
 async fn get(config: &TransportConfig, url: &str) -> Result<Response, TransportError> {
-    ReqwestTransport::new(config).unwrap().send(request(url)).await
+    HttpTransport::new(config).unwrap().send(request(url)).await
 }
 
 fn request(url: &str) -> Request {
@@ -30,7 +30,7 @@ fn request(url: &str) -> Request {
 }
 
 fn client(base: &str, config: &TransportConfig) -> Client {
-    let transport = Arc::new(ReqwestTransport::new(config).unwrap());
+    let transport = Arc::new(HttpTransport::new(config).unwrap());
     Client::builder(base, transport).unwrap().build()
 }
 

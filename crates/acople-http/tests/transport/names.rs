@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use acople_core::Transport;
 use acople_core::{Context, ErrorKind, Progress, WireFault};
-use acople_http::{Call, ReqwestTransport, Resolver, TransportConfig};
+use acople_http::{Call, HttpTransport, Resolver, TransportConfig};
 use async_trait::async_trait;
 
 use super::server::Server;
@@ -34,7 +34,7 @@ async fn net_01_a_negative_answer_is_not_kept() {
     let server = Server::start().await;
     let mut config = TransportConfig::default().allow_loopback();
     config.resolver = Stub::new([None, Some(vec!["127.0.0.1"])]);
-    let transport = ReqwestTransport::new(&config).unwrap();
+    let transport = HttpTransport::new(&config).unwrap();
     let request = request(&format!("http://late.example:{}/", server.address.port()));
     assert_eq!(transport.send(request.clone()).await.unwrap_err().fault(), WireFault::Dns);
     assert_eq!(transport.send(request.clone()).await.unwrap().status(), 204);

@@ -4,7 +4,7 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
 use acople_core::{Secret, Transport, WireFault};
-use acople_http::{Proxy, ReqwestTransport, TransportConfig};
+use acople_http::{HttpTransport, Proxy, TransportConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tracing::field::{Field, Visit};
@@ -41,7 +41,7 @@ async fn net_16_the_environments_proxies_are_used_when_asked_for_and_logged_once
         let mut config = TransportConfig::default().allow_loopback();
         config.proxy = Proxy::Environment;
         let transport =
-            tracing::subscriber::with_default(log.clone(), || ReqwestTransport::new(&config)).unwrap();
+            tracing::subscriber::with_default(log.clone(), || HttpTransport::new(&config)).unwrap();
         for _ in 0..2 {
             assert_eq!(transport.send(request("http://elsewhere.example/")).await.unwrap().status(), 204);
         }
@@ -120,7 +120,7 @@ fn what_is_no_proxy_is_refused_at_once_without_repeating_it() {
     {
         let mut config = TransportConfig::default();
         config.proxy = Proxy::Url(Secret::from(wrong));
-        let error = ReqwestTransport::new(&config).unwrap_err();
+        let error = HttpTransport::new(&config).unwrap_err();
         assert_eq!(error.fields(), ["proxy"], "{wrong}");
         assert!(!format!("{error:?}").contains("canary"));
     }

@@ -1,4 +1,4 @@
-//! A server that answers every request with 204 and counts its connections.
+//! A server that answers with 204, below `/body` with a body, and counts its connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+const WITH_BODY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody";
 
 /// Stops with the runtime of the test.
 pub(crate) struct Server {
@@ -67,9 +68,10 @@ async fn serve(mut socket: TcpStream, delay: Duration) {
             Ok(read) => head.extend_from_slice(&buffer[..read]),
         }
         if head.ends_with(b"\r\n\r\n") {
+            let answer = if head.starts_with(b"GET /body") { WITH_BODY } else { ANSWER };
             head.clear();
             tokio::time::sleep(delay).await;
-            if socket.write_all(ANSWER).await.is_err() {
+            if socket.write_all(answer).await.is_err() {
                 return;
             }
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use acople_core::{Context, ErrorKind, Progress, Secret, Transport, WireFault};
-use acople_http::{Call, ClientIdentity, Pem, ReqwestTransport, Roots, TransportConfig};
+use acople_http::{Call, ClientIdentity, HttpTransport, Pem, Roots, TransportConfig};
 use acople_testkit::faults::{
     FaultServer, HttpAnswer, Script, Scripts, ServerTls, TestAuthority, TestCertificate, old_tls,
 };
@@ -107,9 +107,16 @@ fn net_03_no_switch_accepts_bad_certificates() {
     assert!(sources.len() > 50, "{} files", sources.len());
     for path in sources {
         let text = fs::read_to_string(&path).unwrap();
-        for sign in ["danger_accept", "danger_", ".dangerous()", "tls_danger", "AcceptAnyServerCert"] {
+        for sign in ["danger_accept", "danger_", "tls_danger", "AcceptAnyServerCert"] {
             assert!(!text.contains(sign), "{sign} in {}", path.display());
         }
+        assert!(!text.contains("impl ServerCertVerifier"), "a verifier of our own in {}", path.display());
+        // rustls calls every verifier that it does not bring dangerous: the system's is the only one in use.
+        let sole = "let verifier = Arc::new(self.system_verifier(provider)?);
+                builder.dangerous().with_custom_certificate_verifier(verifier)";
+        let (uses, known) = (text.matches(".dangerous()").count(), text.matches(sole).count());
+        let expected = usize::from(path.ends_with("acople-http/src/http_transport/tls.rs"));
+        assert_eq!((uses, known), (expected, expected), "{}", path.display());
         // Nor a name of our own that says so.
         for line in text.lines().filter(|line| line.trim_start().starts_with("pub ")) {
             let line = line.to_lowercase();
@@ -160,7 +167,7 @@ impl Pair {
     }
 }
 
-async fn send(transport: &ReqwestTransport, server: &FaultServer) -> u16 {
+async fn send(transport: &HttpTransport, server: &FaultServer) -> u16 {
     let (status, _, mut body) = transport.send(request(&server.url())).await.unwrap().into_parts();
     while let Some(chunk) = body.chunk().await {
         chunk.unwrap();
@@ -177,7 +184,7 @@ async fn net_04_a_replaced_pair_is_used_for_new_connections_and_requests_on_thei
     let server = serve([slow, answering()], tls).await;
     let [first, second] = ["worker 1", "worker 2"].map(|name| authority.client(name).unwrap());
     let pair = Pair::new(&authority, &first);
-    let transport = ReqwestTransport::new(&pair.config).unwrap();
+    let transport = HttpTransport::new(&pair.config).unwrap();
 
     let on_its_way = async { send(&transport, &server).await };
     let meanwhile = async {
@@ -202,7 +209,7 @@ async fn net_04_half_a_pair_is_not_used() {
     let server = serve(once, tls).await;
     let [first, second] = ["worker 1", "worker 2"].map(|name| authority.client(name).unwrap());
     let pair = Pair::new(&authority, &first);
-    let transport = ReqwestTransport::new(&pair.config).unwrap();
+    let transport = HttpTransport::new(&pair.config).unwrap();
     let key = pair.folder.path().join("own.key");
     let shown = || server.connections().last().unwrap().client_certificate().unwrap().to_vec();
 
@@ -226,7 +233,7 @@ async fn net_04_files_are_looked_after_once_in_a_while() {
     let [first, second] = ["worker 1", "worker 2"].map(|name| authority.client(name).unwrap());
     let mut pair = Pair::new(&authority, &first);
     pair.config.tls.check_files_every = Duration::from_secs(3_600);
-    let transport = ReqwestTransport::new(&pair.config).unwrap();
+    let transport = HttpTransport::new(&pair.config).unwrap();
     pair.write_certificate(&second);
     pair.write_key(&second);
     assert_eq!(send(&transport, &server).await, 200);
@@ -242,7 +249,7 @@ async fn net_04_a_companys_own_authority_is_read_from_a_file_that_may_be_replace
     let mut config = TransportConfig::default().allow_loopback();
     config.tls.roots = Roots::Only(Pem::File(file.clone()));
     config.tls.check_files_every = Duration::ZERO;
-    let transport = ReqwestTransport::new(&config).unwrap();
+    let transport = HttpTransport::new(&config).unwrap();
     let before = serve(answering(), ServerTls::new(old.server().unwrap())).await;
     let after = serve(answering(), ServerTls::new(new.server().unwrap())).await;
     assert_eq!(send(&transport, &before).await, 200);
@@ -292,13 +299,13 @@ fn certificates_that_cannot_be_used_are_told_at_once() {
             "does not belong",
         ),
     ] {
-        let error = ReqwestTransport::new(&config).unwrap_err();
+        let error = HttpTransport::new(&config).unwrap_err();
         assert_eq!((error.kind(), error.fields()), (ErrorKind::Config, &[field.to_owned()][..]), "{error:?}");
         assert!(error.to_string().contains(says), "{error}");
     }
     let both = format!("{}{}", one.certificate_pem(), one.key_pem());
     let config = identity(ClientIdentity::combined(text(&both)));
-    ReqwestTransport::new(&config).unwrap();
+    HttpTransport::new(&config).unwrap();
     let key = one.key_pem();
     assert!(!format!("{config:?}").contains(key.lines().nth(1).unwrap()));
 }

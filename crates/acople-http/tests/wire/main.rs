@@ -16,13 +16,13 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_http::{Client, ClientBuilder, ReqwestTransport, RetryPolicy, TransportConfig};
+use acople_http::{Client, ClientBuilder, HttpTransport, RetryPolicy, TransportConfig};
 
 /// Longer than anything here takes.
 const SOON: Duration = Duration::from_secs(20);
 
-fn transport() -> Arc<ReqwestTransport> {
-    Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap())
+fn transport() -> Arc<HttpTransport> {
+    Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback()).unwrap())
 }
 
 fn builder(base: &str, retry: RetryPolicy) -> ClientBuilder {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use acople::http::{ReqwestTransport, TransportConfig};
+use acople::http::{HttpTransport, TransportConfig};
 use acople::map::{Lookups, ready};
 use acople::salesforce::{Auth, Config};
 use acople::store_redb::RedbStore;
@@ -78,7 +78,7 @@ async fn leads_job(leads: Leads) -> Result<sync::Job> {
         passed: AtomicU32::new(0),
     });
     let resources =
-        Resources::new(Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback())?));
+        Resources::new(Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback())?));
     let auth = Auth::AccessToken { token: Secret::from(leads.token.as_str()) };
     let config = Config::new(auth).with_base_url(&leads.salesforce).with_look_back(leads.look_back);
     let source = Arc::new(acople::salesforce::Salesforce::new(config, &resources)?);

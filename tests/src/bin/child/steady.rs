@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople::http::{Call, Client, Limits, ReqwestTransport, Timeouts, TransportConfig};
+use acople::http::{Call, Client, HttpTransport, Limits, Timeouts, TransportConfig};
 use acople::{Context, Result};
 use acople_tests::job::Steady;
 
@@ -11,7 +11,7 @@ use acople_tests::job::Steady;
 const APP: &str = "app";
 
 pub(crate) async fn run(work: Steady) -> Result<()> {
-    let transport = Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback())?);
+    let transport = Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback())?);
     let limits = Limits::new().rate(APP, work.rate, Duration::from_secs(1)).class("default", &[APP]);
     let client = Client::builder(&work.url, transport)?
         .limits(limits)

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use acople::http::{Call, Client, ReqwestTransport, TransportConfig};
+use acople::http::{Call, Client, HttpTransport, TransportConfig};
 use acople::{Context, Result};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -92,7 +92,7 @@ async fn soak(total: Duration) -> Result<bool> {
     let server = Server::start().await;
     let client = Client::builder(
         &server.url,
-        Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback())?),
+        Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback())?),
     )?
     .build();
     let most = usize::try_from(RATE * total.as_secs()).unwrap_or(usize::MAX).saturating_add(IN_FLIGHT);

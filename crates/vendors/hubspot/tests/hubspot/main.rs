@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use acople_core::json::FieldPath;
 use acople_core::{Batch, Connector, Context, Cursor, Event, ReadRequest, Resources, Result, Secret};
-use acople_http::{Limits, LocalLimiter, ReqwestTransport, TransportConfig};
+use acople_http::{HttpTransport, Limits, LocalLimiter, TransportConfig};
 use acople_hubspot::{Auth, Config, HubSpot};
 use acople_testkit::sandbox::{self, Record};
 use acople_testkit::{Reply, ScriptedTransport, Sent};
@@ -24,7 +24,7 @@ use serde_json::json;
 
 /// What a host lends, without limits of its own: the sandbox has none unless told so.
 fn resources() -> Resources {
-    let transport = Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
+    let transport = Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback()).unwrap());
     Resources::new(transport).with_limiter(Arc::new(LocalLimiter::new(Limits::new())))
 }
 

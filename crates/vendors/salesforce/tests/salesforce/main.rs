@@ -13,7 +13,7 @@ mod writes;
 use std::sync::Arc;
 
 use acople_core::{Batch, Change, Connector, Context, Cursor, Event, ReadRequest, Resources, Result, Secret};
-use acople_http::{ReqwestTransport, TransportConfig};
+use acople_http::{HttpTransport, TransportConfig};
 use acople_salesforce::{Auth, Config, RefreshToken, Salesforce};
 use acople_testkit::{ScriptedTransport, sandbox};
 use futures_util::StreamExt;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 /// Resources on real sockets.
 fn wire() -> Resources {
-    Resources::new(Arc::new(ReqwestTransport::new(&TransportConfig::default().allow_loopback()).unwrap()))
+    Resources::new(Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback()).unwrap()))
 }
 
 /// A config that logs in at the sandbox with its refresh token.

@@ -1,15 +1,21 @@
 //! The client in use: made once, and again when the files that it was made from change.
 
-use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use acople_core::{Error, ErrorKind, Result};
+use acople_core::Result;
+use bytes::Bytes;
+use http::HeaderValue;
+use http_body_util::Full;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
+use super::TransportConfig;
+use super::connector::Connector;
+use super::proxy::Proxies;
 use super::resolver::Checked;
 use super::tls::Material;
-use super::{Roots, TransportConfig, failure};
 
 /// Unused connections to one host that are kept.
 const IDLE_CONNECTIONS: usize = 32;
@@ -20,17 +26,20 @@ const HEADERS: u32 = 256 << 10;
 /// How often a connection in use is asked whether it is alive, and how long it has to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// A pool of connections.
+pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
+
 /// The client in use.
 pub(super) enum Clients {
     /// Nothing that it was made from can change.
-    Fixed(reqwest::Client),
+    Fixed(Box<Client>),
     Watched(Box<Watched>),
 }
 
 /// A client made from files.
 pub(super) struct Watched {
     recipe: Arc<Recipe>,
-    current: RwLock<reqwest::Client>,
+    current: RwLock<Client>,
     check: Mutex<Check>,
 }
 
@@ -44,7 +53,8 @@ struct Check {
 /// What clients are made from.
 struct Recipe {
     config: TransportConfig,
-    proxies: Vec<reqwest::Proxy>,
+    user_agent: HeaderValue,
+    proxies: Proxies,
     resolver: Checked,
 }
 
@@ -52,14 +62,15 @@ impl Clients {
     /// Reads the files and makes the first client.
     pub(super) fn new(
         config: &TransportConfig,
-        proxies: Vec<reqwest::Proxy>,
+        user_agent: HeaderValue,
+        proxies: Proxies,
         resolver: Checked,
     ) -> Result<Self> {
         let material = config.tls.load()?;
-        let recipe = Recipe { config: config.clone(), proxies, resolver };
+        let recipe = Recipe { config: config.clone(), user_agent, proxies, resolver };
         let client = recipe.client(&material)?;
         if !config.tls.has_files() {
-            return Ok(Self::Fixed(client));
+            return Ok(Self::Fixed(Box::new(client)));
         }
         let due = Instant::now() + config.tls.check_files_every;
         let check = Check { due, fingerprint: material.fingerprint, failed: false };
@@ -71,7 +82,7 @@ impl Clients {
 impl Watched {
     /// The client for the next request. One send in a while looks after the files first; the others go on with what
     /// there is.
-    pub(super) async fn current(&self) -> reqwest::Client {
+    pub(super) async fn current(&self) -> Client {
         if let Some(fingerprint) = self.is_due() {
             self.look(fingerprint).await;
         }
@@ -122,45 +133,22 @@ impl Watched {
 }
 
 impl Recipe {
-    fn client(&self, material: &Material) -> Result<reqwest::Client> {
+    fn client(&self, material: &Material) -> Result<Client> {
         let config = &self.config;
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .dns_resolver(self.resolver.clone())
-            .connect_timeout(config.connect_timeout)
+        let tls = material.client_config(&config.tls.roots)?;
+        let (proxies, resolver) = (self.proxies.clone(), self.resolver.clone());
+        let connector = Connector::new(config, self.user_agent.clone(), proxies, resolver, tls);
+        Ok(legacy::Client::builder(TokioExecutor::new())
+            // Every attempt is counted, above: nothing is repeated here.
+            .retry_canceled_requests(false)
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(config.idle_connections)
             .pool_max_idle_per_host(IDLE_CONNECTIONS.min(config.max_connections))
             .http2_max_header_list_size(HEADERS)
             // Many calls share one connection: a dead one is found out before the next of them waits in vain.
             .http2_keep_alive_interval(KEEP_ALIVE)
             .http2_keep_alive_timeout(KEEP_ALIVE)
-            .user_agent(&config.user_agent)
-            .tcp_nodelay(true);
-        for proxy in &self.proxies {
-            builder = builder.proxy(proxy.clone());
-        }
-        builder = match &config.tls.roots {
-            Roots::System => builder,
-            Roots::SystemAnd(_) => builder.tls_certs_merge(material.roots.iter().cloned()),
-            Roots::Only(_) => builder.tls_certs_only(material.roots.iter().cloned()),
-        };
-        if let Some(identity) = &material.identity {
-            builder = builder.identity(identity.clone());
-        }
-        builder.build().map_err(|error| {
-            let error = error.without_url();
-            let tls = failure::tls_cause(&error);
-            match tls {
-                Some(rustls::Error::InconsistentKeys(_)) => {
-                    Error::config("tls.identity", "the key does not belong to the certificate")
-                }
-                Some(_) => Error::config("tls", "the certificates cannot be used"),
-                None => Error::new(ErrorKind::Internal, "the HTTP client cannot be set up"),
-            }
-            .with_source(Box::<dyn StdError + Send + Sync>::from(error))
-        })
+            .build(connector))
     }
 }

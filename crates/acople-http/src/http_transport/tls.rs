@@ -4,9 +4,16 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{Error, Result, Secret};
+use acople_core::{Error, ErrorKind, Result, Secret};
+use rustls::client::WantsClientCert;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls_platform_verifier::Verifier;
 
 /// Largest file of certificates, in bytes: bundles of all public authorities have some 200 KiB.
 const LARGEST: u64 = 4 << 20;
@@ -87,10 +94,10 @@ impl ClientIdentity {
     }
 }
 
-/// What was read, ready for reqwest.
+/// What was read.
 pub(super) struct Material {
-    pub(super) roots: Vec<reqwest::Certificate>,
-    pub(super) identity: Option<reqwest::Identity>,
+    roots: Vec<CertificateDer<'static>>,
+    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     /// Tells contents apart.
     pub(super) fingerprint: u64,
 }
@@ -115,7 +122,7 @@ impl TlsConfig {
         let mut roots = Vec::new();
         if let Roots::SystemAnd(pem) | Roots::Only(pem) = &self.roots {
             let text = pem.read("tls.roots", &mut hasher)?;
-            roots = reqwest::Certificate::from_pem_bundle(text.expose().as_bytes())
+            roots = certificates(text.expose())
                 .map_err(|e| Error::config("tls.roots", "not PEM").with_source(e))?;
             if roots.is_empty() {
                 return Err(Error::config("tls.roots", "there is no certificate in it"));
@@ -126,19 +133,69 @@ impl TlsConfig {
     }
 }
 
-impl ClientIdentity {
-    fn load(&self, hasher: &mut DefaultHasher) -> Result<reqwest::Identity> {
-        let certificate = self.certificate.read("tls.identity", hasher)?;
-        let both = match &self.key {
-            Some(key) => {
-                let key = key.read("tls.identity", hasher)?;
-                Secret::from(format!("{}\n{}", certificate.expose(), key.expose()))
+impl Material {
+    /// The rules of connections that are made from it. The provider is named here: none is installed for the process.
+    ///
+    /// # Errors
+    /// `Config` when the certificates cannot be used.
+    pub(super) fn client_config(&self, trust: &Roots) -> Result<ClientConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| Error::new(ErrorKind::Internal, "TLS cannot be set up").with_source(e))?;
+        let builder = match trust {
+            Roots::Only(_) => {
+                let mut store = RootCertStore::empty();
+                for root in &self.roots {
+                    store.add(root.clone()).map_err(unusable)?;
+                }
+                builder.with_root_certificates(store)
             }
-            None => certificate,
+            Roots::System | Roots::SystemAnd(_) => {
+                let verifier = Arc::new(self.system_verifier(provider)?);
+                builder.dangerous().with_custom_certificate_verifier(verifier)
+            }
         };
+        self.with_identity(builder)
+    }
+
+    /// The system's verifier, or its authorities: what the system offers.
+    fn system_verifier(&self, provider: Arc<CryptoProvider>) -> Result<Verifier> {
+        if self.roots.is_empty() {
+            return Verifier::new(provider).map_err(unusable);
+        }
+        #[cfg(not(target_os = "android"))]
+        return Verifier::new_with_extra_roots(self.roots.iter().cloned(), provider).map_err(unusable);
+        #[cfg(target_os = "android")]
+        return Err(Error::config("tls.roots", "this system cannot add authorities to its own"));
+    }
+
+    fn with_identity(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Result<ClientConfig> {
+        let Some((chain, key)) = &self.identity else { return Ok(builder.with_no_client_auth()) };
+        builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                Error::config("tls.identity", "the key does not belong to the certificate").with_source(error)
+            }
+            error => unusable(error),
+        })
+    }
+}
+
+impl ClientIdentity {
+    fn load(
+        &self,
+        hasher: &mut DefaultHasher,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
         // The cause could quote the key.
-        reqwest::Identity::from_pem(both.expose().as_bytes())
-            .map_err(|_| Error::config("tls.identity", "not a certificate and a key in PEM"))
+        let wrong = || Error::config("tls.identity", "not a certificate and a key in PEM");
+        let certificate = self.certificate.read("tls.identity", hasher)?;
+        let key = match &self.key {
+            Some(key) => key.read("tls.identity", hasher)?,
+            None => certificate.clone(),
+        };
+        let chain = certificates(certificate.expose()).map_err(|_| wrong())?;
+        let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| wrong())?;
+        if chain.is_empty() { Err(wrong()) } else { Ok((chain, key)) }
     }
 }
 
@@ -158,4 +215,12 @@ impl Pem {
         hasher.write_u8(0xff);
         Ok(text)
     }
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect()
+}
+
+fn unusable(error: rustls::Error) -> Error {
+    Error::config("tls", "the certificates cannot be used").with_source(error)
 }

@@ -3,13 +3,16 @@
 
 use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, vec};
 
 use async_trait::async_trait;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
+use tower_service::Service;
 
 use crate::{Destinations, SpecialUse};
 
@@ -78,7 +81,9 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// Resolves for reqwest: nothing but addresses that are allowed come out.
+type Addresses = vec::IntoIter<SocketAddr>;
+
+/// Resolves for the connector: nothing but addresses that are allowed come out.
 #[derive(Clone, Debug)]
 pub(super) struct Checked {
     pub(super) resolver: Arc<dyn Resolver>,
@@ -87,7 +92,7 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    async fn addresses(self, name: &str) -> Result<Addrs, Box<dyn StdError + Send + Sync>> {
+    async fn addresses(&self, name: &str) -> Result<Addresses, Box<dyn StdError + Send + Sync>> {
         let answer = tokio::time::timeout(self.timeout, self.resolver.resolve(name));
         let found =
             answer.await.map_err(|_| Unresolved::TooLate(self.timeout))?.map_err(Unresolved::Failed)?;
@@ -103,13 +108,21 @@ impl Checked {
         match refused {
             Some(reason) if allowed.is_empty() => Err(Refused::new(name, reason).into()),
             None if allowed.is_empty() => Err(Unresolved::Empty.into()),
-            _ => Ok(Box::new(allowed.into_iter())),
+            _ => Ok(allowed.into_iter()),
         }
     }
 }
 
-impl Resolve for Checked {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Checked {
+    type Response = Addresses;
+    type Error = Box<dyn StdError + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Addresses, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let checked = self.clone();
         Box::pin(async move { checked.addresses(name.as_str()).await })
     }

@@ -1,11 +1,13 @@
-//! What a failure of reqwest means: by the types of its causes, which say whether anything was sent.
+//! What a failure of hyper means: by the types of its causes, which say whether anything was sent.
 
 use std::error::Error as StdError;
 use std::io;
 
 use acople_core::{Progress, TransportError, WireFault};
+use hyper_util::client::legacy;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
+use super::connector::TooLate;
 use super::resolver::{Refused, Unresolved};
 
 /// Causes looked at: a chain is a handful of links.
@@ -16,6 +18,7 @@ const LINKS: usize = 24;
 struct Causes<'a> {
     refused: Option<&'a Refused>,
     unresolved: Option<&'a Unresolved>,
+    too_late: Option<&'a TooLate>,
     tls: Option<&'a rustls::Error>,
     http: Option<&'a hyper::Error>,
     http2: Option<&'a h2::Error>,
@@ -23,9 +26,9 @@ struct Causes<'a> {
 }
 
 impl<'a> Causes<'a> {
-    fn of(error: &'a reqwest::Error) -> Self {
+    fn of(error: &'a (dyn StdError + 'static)) -> Self {
         let mut causes = Self::default();
-        let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+        let mut next = Some(error);
         for _ in 0..LINKS {
             let Some(link) = next else { break };
             next = link.source();
@@ -39,6 +42,7 @@ impl<'a> Causes<'a> {
             } else {
                 causes.refused = causes.refused.or(link.downcast_ref());
                 causes.unresolved = causes.unresolved.or(link.downcast_ref());
+                causes.too_late = causes.too_late.or(link.downcast_ref());
                 causes.tls = causes.tls.or(link.downcast_ref());
                 // The outermost one says what became of the request, those behind it why.
                 causes.http = causes.http.or(link.downcast_ref());
@@ -51,6 +55,12 @@ impl<'a> Causes<'a> {
     fn is_out_of_sockets(&self) -> bool {
         let codes: &[i32] = if cfg!(windows) { &[10024] } else { &[23, 24] };
         self.system.and_then(io::Error::raw_os_error).is_some_and(|code| codes.contains(&code))
+    }
+
+    fn is_timeout(&self) -> bool {
+        self.too_late.is_some()
+            || self.http.is_some_and(hyper::Error::is_timeout)
+            || self.system.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
     }
 
     fn is_broken(&self) -> bool {
@@ -78,13 +88,10 @@ impl<'a> Causes<'a> {
 
 /// What a failure before the head of the answer means.
 #[inline(never)]
-pub(super) fn head(error: reqwest::Error) -> TransportError {
-    let error = error.without_url();
+pub(super) fn head(error: legacy::Error) -> TransportError {
     let causes = Causes::of(&error);
     let (progress, fault, message) = if let Some(refused) = causes.refused {
         (Progress::NotSent, WireFault::Forbidden, refused.to_string())
-    } else if error.is_builder() {
-        (Progress::NotSent, WireFault::BadRequest, "the request cannot be sent".to_owned())
     } else if error.is_connect() {
         let (fault, message) = connecting(&error, &causes);
         (Progress::NotSent, fault, message)
@@ -92,7 +99,7 @@ pub(super) fn head(error: reqwest::Error) -> TransportError {
         // With TLS 1.3 the client is done with the handshake before the server has looked at its certificate.
         (Progress::NotSent, WireFault::Tls, format!("TLS failed: {reason}"))
     } else {
-        let (progress, fault, message) = waiting(&error, &causes);
+        let (progress, fault, message) = waiting(&causes);
         (progress, fault, message.to_owned())
     };
     TransportError::new(progress, fault, message).with_source(error)
@@ -100,11 +107,11 @@ pub(super) fn head(error: reqwest::Error) -> TransportError {
 
 /// What a failure in the body of an answer means.
 #[inline(never)]
-pub(super) fn body(error: reqwest::Error) -> TransportError {
-    let error = error.without_url();
-    let (fault, message) = if error.is_timeout() {
+pub(super) fn body(error: hyper::Error) -> TransportError {
+    let causes = Causes::of(&error);
+    let (fault, message) = if causes.is_timeout() {
         (WireFault::Timeout, "the body stopped coming")
-    } else if Causes::of(&error).is_broken() {
+    } else if causes.is_broken() {
         (WireFault::Reset, "the connection broke in the body")
     } else {
         (WireFault::Malformed, "the body ended early or is broken")
@@ -118,13 +125,15 @@ pub(super) fn refused(refused: Refused) -> TransportError {
     TransportError::new(Progress::NotSent, WireFault::Forbidden, refused.to_string()).with_source(refused)
 }
 
-/// The error of rustls that is behind it.
-pub(super) fn tls_cause(error: &reqwest::Error) -> Option<&rustls::Error> {
-    Causes::of(error).tls
+/// A request that cannot be written down.
+#[inline(never)]
+pub(super) fn unsendable(error: http::Error) -> TransportError {
+    let message = "the request cannot be sent";
+    TransportError::new(Progress::NotSent, WireFault::BadRequest, message).with_source(error)
 }
 
 /// Why there is no connection.
-fn connecting(error: &reqwest::Error, causes: &Causes<'_>) -> (WireFault, String) {
+fn connecting(error: &legacy::Error, causes: &Causes<'_>) -> (WireFault, String) {
     if causes.is_out_of_sockets() {
         let message =
             "no connection: too many open files; raise the process's limit or lower `max_connections`";
@@ -139,7 +148,7 @@ fn connecting(error: &reqwest::Error, causes: &Causes<'_>) -> (WireFault, String
             None => (WireFault::Connect, "no connection: the server broke off TLS".to_owned()),
         };
     }
-    if error.is_timeout() {
+    if causes.is_timeout() {
         return (WireFault::Timeout, "no connection in time".to_owned());
     }
     if wants_proxy_credentials(error) {
@@ -149,8 +158,8 @@ fn connecting(error: &reqwest::Error, causes: &Causes<'_>) -> (WireFault, String
 }
 
 /// What a failure after the connection was there means.
-fn waiting(error: &reqwest::Error, causes: &Causes<'_>) -> (Progress, WireFault, &'static str) {
-    if error.is_timeout() {
+fn waiting(causes: &Causes<'_>) -> (Progress, WireFault, &'static str) {
+    if causes.is_timeout() {
         (Progress::MaybeSent, WireFault::Timeout, "no answer in time")
     } else if causes.is_unsent() {
         (Progress::NotSent, WireFault::Reset, "the connection was closed before the request was processed")
@@ -216,7 +225,7 @@ fn refused_us(error: &rustls::Error) -> Option<&'static str> {
 }
 
 /// By its text: the type of what a proxy answers to CONNECT is not public in hyper-util.
-fn wants_proxy_credentials(error: &reqwest::Error) -> bool {
+fn wants_proxy_credentials(error: &legacy::Error) -> bool {
     let causes = std::iter::successors(error.source(), |&link| link.source());
     causes.take(LINKS).any(|link| link.to_string().contains("proxy authorization required"))
 }

@@ -11,11 +11,11 @@ use crate::Destinations;
 /// How connections are made.
 ///
 /// ```
-/// use acople_http::{ReqwestTransport, TransportConfig};
+/// use acople_http::{HttpTransport, TransportConfig};
 ///
 /// // A system on the premises; everything else that is not public stays closed.
 /// let config = TransportConfig::default().allow("sap.corp.example")?;
-/// let transport = ReqwestTransport::new(&config)?;
+/// let transport = HttpTransport::new(&config)?;
 /// # Ok::<(), acople_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
