@@ -1,5 +1,7 @@
 //! Reads the answer of a token endpoint (RFC 6749, 5.1 and 5.2).
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;

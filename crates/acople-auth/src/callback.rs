@@ -1,5 +1,7 @@
 //! Reads what the vendor sends back with the user (RFC 6749, 4.1.2).
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use acople_core::{Error, ErrorKind, Result, Secret};
 use url::form_urlencoded::parse;
 

@@ -1,5 +1,7 @@
 //! The claims of an id token that came straight from the token endpoint (OpenID Connect Core, 3.1.3.7).
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acople_core::{Error, ErrorKind, Result, Secret};
@@ -81,7 +83,7 @@ mod tests {
 
     fn check(claims: &str) -> Result<String> {
         let token = Secret::from(format!("e30.{}.unsigned", URL_SAFE_NO_PAD.encode(claims)));
-        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        let now = UNIX_EPOCH.checked_add(Duration::from_secs(1000)).unwrap();
         check_id_token(Some(&token), "app", Some("https://issuer"), "n-1", now)
     }
 

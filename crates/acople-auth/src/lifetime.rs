@@ -1,5 +1,7 @@
 //! How long a token lives: what vendors write for it, and when to renew.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -45,7 +47,9 @@ impl Span {
             return Self::default();
         };
         let lifetime = lifetime.clamp(SHORTEST, LONGEST);
-        let lead = LEAD.min(lifetime / 10).mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0));
+        let lead = LEAD
+            .min(lifetime.checked_div(10).unwrap_or_default())
+            .mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0));
         // No sooner than a second from now, whatever the lead.
         let early = lifetime.saturating_sub(lead).max(SHORTEST);
         Self { renew_from: now.checked_add(early), expires: now.checked_add(lifetime) }

@@ -1,5 +1,7 @@
 //! Reads private keys from PEM text.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use acople_core::{Error, Result};
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};

@@ -1,5 +1,7 @@
 //! Percent-encoding as signatures want it: everything but RFC 3986's unreserved characters.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_decode_str, percent_encode};

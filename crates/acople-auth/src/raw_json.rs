@@ -1,6 +1,8 @@
 //! Reads and sets one member of a JSON body and leaves every other byte alone: digits, order and spaces of a
 //! body are part of what is signed.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -13,7 +15,7 @@ fn place(body: &[u8], pointer: &str) -> Option<Range<usize>> {
         let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body.get(at)?).ok()?;
         let value = members.get(&unescaped(name))?.get();
         let start = (value.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
-        at = start..start + value.len();
+        at = start..start.checked_add(value.len())?;
     }
     Some(at)
 }
@@ -28,27 +30,16 @@ pub(crate) fn read(body: &[u8], pointer: &str) -> Option<String> {
 pub(crate) fn set(body: &[u8], pointer: &str, text: &str) -> Option<Vec<u8>> {
     let value = serde_json::to_string(text).ok()?;
     if let Some(at) = place(body, pointer) {
-        let mut changed = Vec::with_capacity(body.len() + value.len());
-        changed.extend_from_slice(body.get(..at.start)?);
-        changed.extend_from_slice(value.as_bytes());
-        changed.extend_from_slice(body.get(at.end..)?);
-        return Some(changed);
+        return Some([body.get(..at.start)?, value.as_bytes(), body.get(at.end..)?].concat());
     }
     let (parent, name) = pointer.rsplit_once('/')?;
     let object = if parent.is_empty() { 0..body.len() } else { place(body, parent)? };
     let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body.get(object.clone())?).ok()?;
-    let brace = object.start + body.get(object)?.iter().position(|&byte| byte == b'{')? + 1;
+    let brace = body.get(object.clone())?.iter().position(|&byte| byte == b'{')?;
+    let (before, behind) = body.split_at_checked(object.start.checked_add(brace)?.checked_add(1)?)?;
     let member = serde_json::to_string(&unescaped(name)).ok()?;
-    let mut changed = Vec::with_capacity(body.len() + member.len() + value.len() + 2);
-    changed.extend_from_slice(body.get(..brace)?);
-    changed.extend_from_slice(member.as_bytes());
-    changed.push(b':');
-    changed.extend_from_slice(value.as_bytes());
-    if !members.is_empty() {
-        changed.push(b',');
-    }
-    changed.extend_from_slice(body.get(brace..)?);
-    Some(changed)
+    let comma: &[u8] = if members.is_empty() { b"" } else { b"," };
+    Some([before, member.as_bytes(), b":", value.as_bytes(), comma, behind].concat())
 }
 
 fn unescaped(name: &str) -> String {

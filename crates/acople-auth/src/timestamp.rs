@@ -1,5 +1,7 @@
 //! Times as signatures write them.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
@@ -35,7 +37,7 @@ impl TimeFormat {
             Self::UnixMillis => since.as_millis().to_string(),
             Self::Rfc3339 => civil("%Y-%m-%dT%H:%M:%SZ"),
             Self::Iso8601Basic => civil("%Y%m%dT%H%M%SZ"),
-            Self::HttpDate => httpdate::fmt_http_date(UNIX_EPOCH + since),
+            Self::HttpDate => httpdate::fmt_http_date(UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Records as the vendor sent them: a page of text and the position of each record.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -323,7 +325,7 @@ impl BatchBuilder {
     pub fn push(&mut self, change: Change, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
         let mark = self.writer.mark();
         // The page is one JSON array: the writer sets a comma before every record but the first.
-        let start = self.writer.len() + usize::from(!self.records.is_empty());
+        let start = self.writer.len().saturating_add(usize::from(!self.records.is_empty()));
         if let Err(error) = write(&mut self.writer) {
             self.writer.rewind(mark);
             return Err(error);

@@ -1,5 +1,7 @@
 //! Texts of others, fit for logs and terminals.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 /// The text with everything escaped that would break a line, move a cursor, change colours or reorder what is shown,
 /// and cut with an ellipsis where it is longer than `limit` bytes (log injection, CWE-117; Unicode Technical Report
 /// 36, 2.5).
@@ -11,7 +13,7 @@
 pub fn printable(text: &str, limit: usize) -> String {
     let mut out = String::with_capacity(text.len().min(limit));
     for c in text.chars() {
-        if out.len() + c.len_utf8() > limit {
+        if out.len().saturating_add(c.len_utf8()) > limit {
             out.push('…');
             break;
         }

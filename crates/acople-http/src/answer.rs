@@ -1,5 +1,7 @@
 //! The vendor's answer, whole or as it comes.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 use std::time::SystemTime;
 
@@ -124,7 +126,7 @@ impl Answer {
 /// Refuses what is nested too deeply also where the parser would only skip it: serde_json counts what it builds.
 fn ensure_shallow(text: &[u8]) -> Result<()> {
     // Most answers have not that many brackets, and are not looked through twice.
-    if memchr2_iter(b'{', b'[', text).nth(json::MAX_DEPTH as usize - 1).is_none() {
+    if memchr2_iter(b'{', b'[', text).take(json::MAX_DEPTH as usize).count() < json::MAX_DEPTH as usize {
         return Ok(());
     }
     match str::from_utf8(text).map(json::value) {

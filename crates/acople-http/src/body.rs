@@ -1,5 +1,7 @@
 //! Reads bodies within limits of size, expansion and silence.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::pin::pin;
@@ -148,7 +150,7 @@ impl BodyReader {
         }
         while let Some(piece) = self.next(&mut body).await? {
             // Before it is copied: nothing beyond the limit is ever held twice.
-            if piece.len() > limit - whole.len() {
+            if piece.len() > limit.saturating_sub(whole.len()) {
                 return Err(too_large(limit));
             }
             if whole.is_empty() && whole.capacity() == 0 {
@@ -175,8 +177,10 @@ impl BodyReader {
                     let asked = Instant::now();
                     let chunk = tokio::time::timeout(self.limits.idle, chunk).await;
                     let silence = asked.elapsed();
-                    self.waited += silence;
-                    self.silences += usize::from(silence > SILENCE.min(self.limits.floor_window / 20));
+                    self.waited = self.waited.saturating_add(silence);
+                    if silence > SILENCE.min(self.limits.floor_window.checked_div(20).unwrap_or_default()) {
+                        self.silences = self.silences.saturating_add(1);
+                    }
                     chunk
                 }
             };
@@ -196,7 +200,7 @@ impl BodyReader {
                 }
             };
             self.keeps_pace(chunk.len())?;
-            self.compressed += chunk.len();
+            self.compressed = self.compressed.saturating_add(chunk.len());
             match &mut self.gzip {
                 Some(gzip) => gzip.packed = chunk,
                 None => return Ok(Some(chunk)),
@@ -235,14 +239,14 @@ impl BodyReader {
         while !packed.is_empty() && decoder.get_ref().len() < PIECE {
             let step = packed.split_to(packed.len().min(1024));
             decoder.write_all(&step).map_err(|e| broken_gzip(&e))?;
-            let expanded = self.expanded + decoder.get_ref().len();
+            let expanded = self.expanded.saturating_add(decoder.get_ref().len());
             let allowed = self.limits.free.saturating_add(self.compressed.saturating_mul(self.limits.ratio));
             if expanded > allowed {
                 return Err(Error::new(ErrorKind::TooLarge, "the answer expands beyond the allowed ratio"));
             }
         }
         let piece = std::mem::take(decoder.get_mut());
-        self.expanded += piece.len();
+        self.expanded = self.expanded.saturating_add(piece.len());
         Ok((!piece.is_empty()).then(|| piece.into()))
     }
 

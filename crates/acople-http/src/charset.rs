@@ -1,5 +1,7 @@
 //! The text of answers: byte-order marks and declared charsets.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 
 use acople_core::{Error, ErrorKind, Result};

@@ -1,5 +1,7 @@
 //! Reads server-sent events out of bytes, as the WHATWG's HTML standard says (section 9.2).
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -137,7 +139,7 @@ impl EventParser {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             b"data" => {
-                if self.data.len() + value.len() >= self.longest {
+                if self.data.len().saturating_add(value.len()) >= self.longest {
                     return Err(self.too_large("an event"));
                 }
                 self.data.extend_from_slice(value);
@@ -172,7 +174,8 @@ impl EventParser {
     }
 
     fn bounded(&self, more: usize) -> Result<()> {
-        if self.line.len() + more > self.longest { Err(self.too_large("a line")) } else { Ok(()) }
+        let longer = self.line.len().saturating_add(more) > self.longest;
+        if longer { Err(self.too_large("a line")) } else { Ok(()) }
     }
 
     fn too_large(&self, what: &str) -> Error {

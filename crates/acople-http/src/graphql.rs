@@ -1,5 +1,7 @@
 //! GraphQL over HTTP: a fixed text, values as variables, and answers that may be whole, partial or neither.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -82,7 +84,8 @@ impl GraphQl {
     pub fn call(&self, variables: &impl Serialize) -> Result<Call> {
         let variables = serde_json::to_string(variables)
             .map_err(|e| Error::new(ErrorKind::Internal, "the variables cannot be written").with_source(e))?;
-        let mut body = Writer::with_capacity(self.text.len() + variables.len() + 64);
+        let mut body =
+            Writer::with_capacity(self.text.len().saturating_add(variables.len()).saturating_add(64));
         body.begin_object();
         body.key("query");
         body.text(self.text);

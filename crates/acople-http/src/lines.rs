@@ -1,5 +1,7 @@
 //! Lines of a body that is read as it comes.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use acople_core::json::{self, Value};
 use acople_core::{Error, ErrorKind, Result};
 use bytes::{Buf, Bytes, BytesMut};
@@ -108,9 +110,9 @@ impl Lines {
                     self.begun.extend_from_slice(&line);
                     line = self.begun.split().freeze();
                 }
-                self.number += 1;
-                if line.last() == Some(&b'\r') {
-                    line.truncate(line.len() - 1);
+                self.number = self.number.saturating_add(1);
+                if let Some((b'\r', kept)) = line.split_last() {
+                    line.truncate(kept.len());
                 }
                 return Ok(Some(self.without_mark(line)));
             }
@@ -121,7 +123,7 @@ impl Lines {
                 None if self.begun.is_empty() => return Ok(None),
                 None => {
                     self.unended = true;
-                    self.number += 1;
+                    self.number = self.number.saturating_add(1);
                     let message = format!("the body ends within line {}", self.number);
                     return Err(Error::new(ErrorKind::Protocol, message));
                 }
@@ -138,8 +140,9 @@ impl Lines {
     }
 
     fn bounded(&self, more: usize) -> Result<()> {
-        if self.begun.len() + more > self.longest {
-            let message = format!("line {} is longer than {} bytes", self.number + 1, self.longest);
+        if self.begun.len().saturating_add(more) > self.longest {
+            let number = self.number.saturating_add(1);
+            let message = format!("line {number} is longer than {} bytes", self.longest);
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Links that vendors give: resolved, and held to the connection's origin.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use acople_core::{Error, ErrorKind, Result};
 use url::Url;
 

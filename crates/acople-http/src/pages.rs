@@ -1,5 +1,7 @@
 //! Follows a list that [`Paging`] describes from page to page.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -82,7 +84,7 @@ impl Stream for Pages {
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => return Poll::Ready(None),
         };
-        this.empty = if fetched.batch.is_empty() { this.empty + 1 } else { 0 };
+        this.empty = if fetched.batch.is_empty() { this.empty.saturating_add(1) } else { 0 };
         if this.empty > EMPTY_PAGES && fetched.next.is_some() {
             let message = format!("more than {EMPTY_PAGES} empty pages in a row");
             return Poll::Ready(Some(Err(Error::new(ErrorKind::Protocol, message))));

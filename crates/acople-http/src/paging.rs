@@ -1,5 +1,7 @@
 //! The ways in which vendors cut a list into pages, as data.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! From the pages of a walk to the events of a read.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 
@@ -56,7 +58,7 @@ where
         if snapshot {
             yield Event::SnapshotBegin;
         }
-        let (mut empty, mut whole, mut said) = (0, false, None);
+        let (mut empty, mut whole, mut said) = (0_usize, false, None);
         while let Some(step) = walk.next().await {
             let Portion { batch, state, complete, warning } = step?.item;
             if let Some(warning) = warning
@@ -65,7 +67,7 @@ where
                 said = Some(warning.clone());
                 yield Event::Warning(warning);
             }
-            empty = if batch.is_empty() { empty + 1 } else { 0 };
+            empty = if batch.is_empty() { empty.saturating_add(1) } else { 0 };
             if empty > EMPTY_PAGES && !complete {
                 let message = format!("more than {EMPTY_PAGES} empty pages in a row");
                 Err(Error::new(ErrorKind::Protocol, message))?;

@@ -1,5 +1,7 @@
 //! Downloads that go on where their connection broke.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use acople_core::{Context, Error, ErrorKind, Result};
 use bytes::{Buf, Bytes};
 use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
@@ -109,11 +111,11 @@ impl Resumable {
                 Ok(Some(mut piece)) => {
                     let again = usize::try_from(self.known).unwrap_or(usize::MAX).min(piece.len());
                     piece.advance(again);
-                    self.known -= again as u64;
+                    self.known = self.known.saturating_sub(again as u64);
                     if piece.is_empty() {
                         continue;
                     }
-                    self.position += piece.len() as u64;
+                    self.position = self.position.saturating_add(piece.len() as u64);
                     self.tries = 0;
                     if let Some(checksum) = &mut self.checksum {
                         checksum.update(&piece);
@@ -148,7 +150,7 @@ impl Resumable {
     /// The rest of the file.
     async fn again(&mut self, broken: Error) -> Result<Download> {
         let policy = self.client.0.retry;
-        self.tries += 1;
+        self.tries = self.tries.saturating_add(1);
         let passes = matches!(broken.kind(), ErrorKind::Transient | ErrorKind::Timeout | ErrorKind::Protocol);
         let Some(version) = self.version.clone().filter(|_| passes && self.tries < policy.attempts) else {
             return Err(broken.with_operation(self.call.operation()));

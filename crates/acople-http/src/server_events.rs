@@ -1,5 +1,7 @@
 //! Streams of server-sent events that survive their connections.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
@@ -83,7 +85,7 @@ impl ServerEvents {
         stream! {
             let mut parser = EventParser::new(longest, after);
             let mut events = VecDeque::new();
-            let mut idle = 0;
+            let mut idle: u32 = 0;
             loop {
                 let began = Instant::now();
                 let mut brought = false;
@@ -118,7 +120,7 @@ impl ServerEvents {
                     end.kind(),
                     ErrorKind::Transient | ErrorKind::Timeout | ErrorKind::Protocol
                 );
-                idle = if brought || began.elapsed() >= policy.cap { 1 } else { idle + 1 };
+                idle = if brought || began.elapsed() >= policy.cap { 1 } else { idle.saturating_add(1) };
                 if !broken || idle >= policy.attempts.max(2) {
                     yield Err(end.with_operation(call.operation()));
                     return;

@@ -1,5 +1,7 @@
 //! Fixed values in a table.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! What a rule may do to a value, as a table says it.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;

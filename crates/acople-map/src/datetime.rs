@@ -1,5 +1,7 @@
 //! Dates and moments between the notations of vendors.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use acople_core::ErrorKind;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -183,9 +185,9 @@ fn zone(name: &str) -> Result<TimeZone, String> {
 }
 
 fn fixed_offset(name: &str) -> Option<Offset> {
-    let (sign, rest) = match name.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, name.strip_prefix('+')?),
+    let (west, rest) = match name.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, name.strip_prefix('+')?),
     };
     let (hours, minutes) = rest.split_once(':')?;
     if hours.len() != 2 || minutes.len() != 2 {
@@ -195,7 +197,8 @@ fn fixed_offset(name: &str) -> Option<Offset> {
     if minutes > 59 {
         return None;
     }
-    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
+    let east = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?;
+    Offset::from_seconds(if west { east.checked_neg()? } else { east }).ok()
 }
 
 /// A pattern must be able to write a moment and, where it is read, to read what it wrote.

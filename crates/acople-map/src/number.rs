@@ -1,5 +1,7 @@
 //! Numbers as digits: nothing here goes through floating point.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
 
 /// Longest number that is rewritten, in digits. Longer ones are no number anybody meant.
@@ -23,7 +25,7 @@ pub(crate) fn decimal(text: &str) -> Option<Cow<'_, str>> {
     if !text.starts_with('+') && !leading_zeros && !bare_point {
         return Some(Cow::Borrowed(text));
     }
-    let mut out = String::with_capacity(text.len() + 1);
+    let mut out = String::with_capacity(text.len().saturating_add(1));
     if parts.negative {
         out.push('-');
     }

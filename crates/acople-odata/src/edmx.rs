@@ -26,18 +26,18 @@ pub(crate) fn parse(text: &str, protocol: Protocol) -> Result<Model> {
     }
     let mut reader = Reader::from_str(text);
     let mut parser = Parser { protocol, ..Parser::default() };
-    let mut elements = 0;
+    let mut elements: usize = 0;
     loop {
         let event = reader.read_event().map_err(|e| broken(reader.error_position()).with_source(e))?;
         match event {
             Event::Start(start) => {
                 parser.open(&start)?;
-                elements += 1;
+                elements = elements.saturating_add(1);
             }
             Event::Empty(start) => {
                 parser.open(&start)?;
                 parser.close()?;
-                elements += 1;
+                elements = elements.saturating_add(1);
             }
             Event::End(_) => parser.close()?,
             Event::Text(text) => parser.text.push_str(&text.xml10_content()),
@@ -101,7 +101,7 @@ impl Parser {
         match name.as_str() {
             "Edmx" => self.version(&attributes)?,
             "Schema" => {
-                self.schemas += 1;
+                self.schemas = self.schemas.saturating_add(1);
                 self.namespace = attributes.text("Namespace");
                 if let Some(alias) = attributes.get("Alias") {
                     self.aliases.push((alias.to_owned(), self.namespace.clone()));

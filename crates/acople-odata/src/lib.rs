@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// Nearly all of it works on what a service sends.
+#![deny(clippy::arithmetic_side_effects)]
 
 mod abilities;
 mod edm;

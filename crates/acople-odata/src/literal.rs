@@ -241,13 +241,12 @@ mod tests {
     /// The value of a text's literal as a server reads it (OData 4.01 ABNF, `string`).
     fn read(literal: &str) -> Option<String> {
         let inner = literal.strip_prefix('\'')?.strip_suffix('\'')?;
-        let mut quotes = 0;
+        let mut quoted = false;
         let mut value = String::new();
         for c in inner.chars() {
-            quotes = if c == '\'' { quotes + 1 } else { 0 };
-            if quotes == 2 {
-                quotes = 0;
-            } else {
+            let doubled = c == '\'' && quoted;
+            quoted = c == '\'' && !doubled;
+            if !doubled {
                 value.push(c);
             }
         }

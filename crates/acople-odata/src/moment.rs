@@ -72,7 +72,7 @@ impl Moment {
     /// Picoseconds, to compare and to count.
     pub(crate) fn ticks(&self) -> i128 {
         let fraction: i128 = format!("{:0<12}", self.fraction).parse().unwrap_or(0);
-        i128::from(self.seconds) * 1_000_000_000_000 + fraction
+        i128::from(self.seconds).saturating_mul(1_000_000_000_000).saturating_add(fraction)
     }
 
     pub(crate) fn minus_seconds(mut self, seconds: i64) -> Self {
@@ -82,7 +82,7 @@ impl Moment {
 
     /// The next millisecond.
     pub(crate) fn next_milli(&self) -> Self {
-        let ms = self.ticks().div_euclid(1_000_000_000) + 1;
+        let ms = self.ticks().div_euclid(1_000_000_000).saturating_add(1);
         let rest = ms.rem_euclid(1000);
         let seconds = i64::try_from(ms.div_euclid(1000)).unwrap_or(self.seconds);
         let fraction = if rest == 0 { String::new() } else { format!("{rest:03}") };
@@ -100,10 +100,11 @@ fn offset(zone: &str) -> Option<i64> {
     if hours.len() != 2 || minutes.len() != 2 {
         return None;
     }
-    let seconds = hours.parse::<u32>().ok()? * 3600 + minutes.parse::<u32>().ok()? * 60;
+    let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let seconds = i64::from(hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?);
     match sign {
-        "+" => Some(i64::from(seconds)),
-        "-" => Some(-i64::from(seconds)),
+        "+" => Some(seconds),
+        "-" => seconds.checked_neg(),
         _ => None,
     }
 }

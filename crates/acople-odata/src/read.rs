@@ -74,13 +74,13 @@ impl Reading {
             run.saw(newest);
         }
         // The page is longer than the limit: whoever goes on takes the rest of it.
-        let cut = batch.len() < keep - skip;
+        let cut = batch.len() < keep.saturating_sub(skip);
         let over = !cut && next.place == Place::End;
         match &mut state {
             State::Changes(run) if over => {
                 run.finish(self.plan.look_back(), self.service.client().clock().now());
             }
-            state if cut => state.pass(Spot { skip: (skip + batch.len()) as u64, ..spot }),
+            state if cut => state.pass(Spot { skip: skip.saturating_add(batch.len()) as u64, ..spot }),
             state => state.pass(next),
         }
         // A listing that was limited claims no completeness.

@@ -54,7 +54,7 @@ fn field(model: &Model, property: &Property, protocol: Protocol, depth: usize) -
         if depth >= MAX_DEPTH {
             return Json::Bool(true);
         }
-        let mut schema = record(model, &property.type_name, protocol, depth + 1);
+        let mut schema = record(model, &property.type_name, protocol, depth.saturating_add(1));
         if property.nullable
             && !property.collection
             && let Some(schema) = schema.as_object_mut()

@@ -82,6 +82,68 @@ fn sec_13_no_library_source_lifts_the_lints_for_itself() {
     }
 }
 
+/// Where bytes of vendors are taken apart. A `mod.rs` or `lib.rs` speaks for the modules below it.
+const PARSERS: &[&str] = &[
+    "acople-auth/src/answer.rs",
+    "acople-auth/src/callback.rs",
+    "acople-auth/src/id_token.rs",
+    "acople-auth/src/lifetime.rs",
+    "acople-auth/src/pem.rs",
+    "acople-auth/src/percent.rs",
+    "acople-auth/src/raw_json.rs",
+    "acople-auth/src/timestamp.rs",
+    "acople-core/src/batch.rs",
+    "acople-core/src/csv/mod.rs",
+    "acople-core/src/json/mod.rs",
+    "acople-core/src/printable.rs",
+    "acople-http/src/answer.rs",
+    "acople-http/src/body.rs",
+    "acople-http/src/charset.rs",
+    "acople-http/src/event_parser.rs",
+    "acople-http/src/graphql.rs",
+    "acople-http/src/limiting/midnight.rs",
+    "acople-http/src/limiting/rate_limit.rs",
+    "acople-http/src/limiting/reset.rs",
+    "acople-http/src/limiting/retry_after.rs",
+    "acople-http/src/limiting/structured.rs",
+    "acople-http/src/limiting/usage.rs",
+    "acople-http/src/limiting/x_rate_limit.rs",
+    "acople-http/src/lines.rs",
+    "acople-http/src/link.rs",
+    "acople-http/src/pages.rs",
+    "acople-http/src/paging.rs",
+    "acople-http/src/reading.rs",
+    "acople-http/src/resumable.rs",
+    "acople-http/src/server_events.rs",
+    "acople-map/src/constant.rs",
+    "acople-map/src/convert.rs",
+    "acople-map/src/datetime.rs",
+    "acople-map/src/number.rs",
+    "acople-odata/src/lib.rs",
+];
+
+#[test]
+fn sec_13_modules_that_parse_have_no_unchecked_arithmetic() {
+    let denied = "#![deny(clippy::arithmetic_side_effects)]";
+    for parser in PARSERS {
+        let text = read(&format!("crates/{parser}"));
+        // Before the first item, and in no comment: the compiler would not take it elsewhere.
+        assert!(text.lines().any(|line| line == denied), "{parser} does not deny unchecked arithmetic");
+    }
+    // The tests of those modules included: nothing weakens or lifts the lint anywhere, or all lints of its group.
+    for (path, text) in files("crates", ".rs") {
+        let weakened = text.lines().find(|line| {
+            (line.contains("arithmetic_side_effects") && *line != denied)
+                || line.contains("clippy::restriction")
+                || line.contains("integer_arithmetic")
+        });
+        assert_eq!(weakened, None, "{}", path.display());
+    }
+    for manifest in ["Cargo.toml", "clippy.toml"] {
+        assert!(!read(manifest).contains("arithmetic"), "{manifest} weakens the lint");
+    }
+}
+
 #[test]
 fn sec_15_examples_and_test_programs_keep_tls_checks_on_and_print_no_secret() {
     let mut seen = 0;

@@ -108,6 +108,15 @@ impl Cell {
         }
     }
 
+    /// Makes sure in the middle of a renewal that the turn is still ours, and that nobody had it meanwhile.
+    async fn turn_again(&self, book: &mut Book, need: Need) -> Result<Option<Arc<Held>>, Setback> {
+        if let Some(held) = self.wait_for_turn(book, need).await? {
+            return Ok(Some(held));
+        }
+        self.look(book).await;
+        Ok(self.at_hand(need, Instant::now()))
+    }
+
     async fn obtain_in_turn(&self, book: &mut Book, need: Need) -> Result<Arc<Held>, Setback> {
         // Whoever had the turn before may have renewed.
         self.look(book).await;
@@ -142,9 +151,14 @@ impl Cell {
                     tracing::warn!(
                         connector = self.connector(),
                         %error,
-                        "an answer to a refresh was lost: asking once more"
+                        "an answer to a refresh was lost: asking once more, if it is still our turn"
                     );
                     tokio::time::sleep(BREATH).await;
+                    // A process that was stopped for longer than its lease may have lost both: what it asked with is
+                    // used up then, by the worker that has the turn or had it.
+                    if let Some(held) = self.turn_again(book, need).await? {
+                        return Ok(held);
+                    }
                 }
                 Sign::Finished if !looked => {
                     (looked, asked_again) = (true, false);

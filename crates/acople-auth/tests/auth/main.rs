@@ -18,5 +18,6 @@ mod signing;
 mod sigv4;
 mod static_credentials;
 mod storing;
+mod suspended;
 mod vendor;
 mod workers;

@@ -23,6 +23,8 @@
 //! # Ok::<(), acople_core::Error>(())
 //! ```
 
+#![deny(clippy::arithmetic_side_effects)]
+
 mod read;
 mod write;
 

@@ -176,7 +176,7 @@ impl Reader {
     /// Takes so many bytes into the field, and gives those behind them.
     fn take<'b>(&mut self, bytes: &'b [u8], end: usize) -> Result<&'b [u8]> {
         let (field, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-        if self.fields.len() + field.len() > self.largest {
+        if self.fields.len().saturating_add(field.len()) > self.largest {
             let message = format!("is larger than {} bytes", self.largest);
             return Err(self.about(ErrorKind::TooLarge, &message));
         }
@@ -200,7 +200,7 @@ impl Reader {
             _ if blank => Ok(()),
             None => self.header().map(|columns| self.columns = Some(columns)),
             Some(columns) => {
-                self.rows += 1;
+                self.rows = self.rows.saturating_add(1);
                 each(self.row(columns))
             }
         };
@@ -255,7 +255,7 @@ impl Reader {
     /// An error about the row that is being read.
     fn about(&self, kind: ErrorKind, problem: &str) -> Error {
         match self.columns {
-            Some(_) => Error::new(kind, format!("row {} {problem}", self.rows + 1)),
+            Some(_) => Error::new(kind, format!("row {} {problem}", self.rows.saturating_add(1))),
             None => Error::new(kind, format!("the header row {problem}")),
         }
     }

@@ -70,14 +70,14 @@ impl Writer {
     }
 
     fn write<S: AsRef<str>>(&mut self, fields: impl IntoIterator<Item = S>) -> usize {
-        let mut written = 0;
+        let mut written: usize = 0;
         let start = self.out.len();
         for field in fields {
             if written > 0 {
                 self.out.push(self.delimiter);
             }
             self.field(field.as_ref());
-            written += 1;
+            written = written.saturating_add(1);
         }
         if written == 1 && self.out.len() == start {
             // Without quotes it would be a blank line.

@@ -33,7 +33,7 @@ impl Cells {
         self.rows = records.len();
         self.columns = projection.len();
         self.places.clear();
-        self.places.resize(self.rows * self.columns, Cell::default());
+        self.places.resize(self.rows.saturating_mul(self.columns), Cell::default());
         if self.columns == 0 {
             return;
         }
@@ -72,8 +72,9 @@ impl Cells {
         if i >= self.rows {
             return None;
         }
-        let start = i * self.columns;
-        Some(Row { text: self.page.as_str(), cells: self.places.get(start..start + self.columns)? })
+        let start = i.checked_mul(self.columns)?;
+        let cells = self.places.get(start..)?.get(..self.columns)?;
+        Some(Row { text: self.page.as_str(), cells })
     }
 
     /// All rows in the order of the records.

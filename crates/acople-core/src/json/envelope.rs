@@ -93,7 +93,7 @@ fn divide(text: &str, array: Span) -> Result<Vec<Span>, Error> {
     let bytes = text.as_bytes();
     let mut known = Known::default();
     let mut elements = Vec::new();
-    let mut next = scan::first_element(bytes, array.start as usize + 1);
+    let mut next = scan::first_element(bytes, scan::behind(array.start as usize));
     while let Next::Item(at) = next {
         let start = scan::skip_space(bytes, at);
         let (end, _) = scan::skip_value(bytes, start, 1, &mut known)?;

@@ -57,7 +57,7 @@ fn root(text: &str) -> Result<Found, Fault> {
 fn member(text: &str, open: usize, depth: u32, name: &str) -> Result<Found, Fault> {
     let bytes = text.as_bytes();
     let mut last = Found::default();
-    let mut next = scan::first_member(bytes, open + 1);
+    let mut next = scan::first_member(bytes, scan::behind(open));
     while let Next::Item(at) = next {
         let key = scan::skip_space(bytes, at);
         let (key_end, spelling) = scan::skip_key(bytes, key)?;
@@ -77,15 +77,15 @@ fn element(text: &str, open: usize, depth: u32, index: &str) -> Result<Found, Fa
         return Ok(Found::default());
     };
     let bytes = text.as_bytes();
-    let mut count = 0;
-    let mut next = scan::first_element(bytes, open + 1);
+    let mut count: u32 = 0;
+    let mut next = scan::first_element(bytes, scan::behind(open));
     while let Next::Item(at) = next {
         let start = scan::skip_space(bytes, at);
         let (end, kind) = scan::skip_value(bytes, start, depth, &mut Unknown)?;
         if count == index {
             return Ok(Found { kind, start, end });
         }
-        count += 1;
+        count = count.saturating_add(1);
         next = scan::next_element(bytes, end)?;
     }
     Ok(Found::default())

@@ -27,6 +27,8 @@
 //! - Names are compared after their escapes are resolved, and without Unicode normalisation.
 //! - An unpaired surrogate (`\ud800`) passes through as text; decoding it is an error.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 mod cells;
 mod copy;
 mod envelope;

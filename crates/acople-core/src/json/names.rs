@@ -93,7 +93,7 @@ impl Known {
         }
         self.last = self.expected;
         self.expected = name.next;
-        Some((at + usize::from(name.len), name.child))
+        Some((at.saturating_add(usize::from(name.len)), name.child))
     }
 
     /// Passes a name that came unexpectedly, and remembers it together with what `child` says it means.
@@ -111,7 +111,9 @@ impl Known {
         let name = match bytes.get(at..).and_then(<[u8]>::first_chunk) {
             // Names with escapes could be spelled in other ways, and those with space before the colon are
             // rare: they are looked at anew each time.
-            Some(block) if kind == Kind::Text && behind == end + 1 => Name::new(block, behind - at, node),
+            Some(block) if kind == Kind::Text && behind == scan::behind(end) => {
+                Name::new(block, behind.saturating_sub(at), node)
+            }
             _ => None,
         };
         let Some(mut name) = name else {

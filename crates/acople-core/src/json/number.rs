@@ -48,14 +48,14 @@ impl<'a> Number<'a> {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
 
-        let all = whole.len() + fraction.len();
         let digits = whole.bytes().chain(fraction.bytes());
         let zeros = digits.clone().rev().take_while(|digit| *digit == b'0').count();
-        if zeros == all {
+        let left = whole.len().checked_add(fraction.len())?.checked_sub(zeros)?;
+        if left == 0 {
             return Some(0);
         }
         let mut magnitude: u128 = 0;
-        for digit in digits.take(all - zeros) {
+        for digit in digits.take(left) {
             magnitude = magnitude.checked_mul(10)?.checked_add(u128::from(digit.checked_sub(b'0')?))?;
         }
         let shift = exponent

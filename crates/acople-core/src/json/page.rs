@@ -80,7 +80,7 @@ impl Page {
 
     /// Size in bytes, without the byte-order mark.
     pub fn len(&self) -> usize {
-        self.text.len() - self.start
+        self.as_str().len()
     }
 
     /// Whether there is no text at all.
@@ -135,10 +135,10 @@ fn broken_places(bytes: &[u8]) -> Result<Vec<Span>, Error> {
         return Err(Error::TooLarge { len: bytes.len() });
     }
     let mut places: Vec<Span> = Vec::new();
-    let mut at = 0;
+    let mut at: usize = 0;
     for chunk in bytes.utf8_chunks() {
-        let start = at + chunk.valid().len();
-        at = start + chunk.invalid().len();
+        let start = at.saturating_add(chunk.valid().len());
+        at = start.saturating_add(chunk.invalid().len());
         if at == start {
             continue;
         }

@@ -83,18 +83,30 @@ pub(super) fn skip_space(bytes: &[u8], at: usize) -> usize {
 }
 
 #[inline(never)]
-fn skip_long_space(bytes: &[u8], mut at: usize) -> usize {
+fn skip_long_space(bytes: &[u8], at: usize) -> usize {
+    const INDENTATION: u32 = u32::from_ne_bytes([b' '; 4]);
     let mut rest = bytes.get(at..).unwrap_or_default();
     while let [b' ' | b'\n' | b'\r' | b'\t', tail @ ..] = rest {
-        at += 1;
         rest = tail;
-        // Indentation.
-        while let Some((b"    ", tail)) = rest.split_first_chunk() {
-            at += 4;
+        while let Some((block, tail)) = rest.split_first_chunk()
+            && u32::from_ne_bytes(*block) == INDENTATION
+        {
             rest = tail;
         }
     }
-    at
+    before(bytes, rest)
+}
+
+/// The position at which the rest of a text starts.
+#[inline]
+fn before(bytes: &[u8], rest: &[u8]) -> usize {
+    bytes.len().saturating_sub(rest.len())
+}
+
+/// The position behind the byte at `at`.
+#[inline]
+pub(super) fn behind(at: usize) -> usize {
+    at.saturating_add(1)
 }
 
 /// Nothing but white space may follow the value of a whole text.
@@ -106,14 +118,15 @@ pub(super) fn finish(bytes: &[u8], at: usize) -> Result<(), Fault> {
 /// Enters a container whose bracket is at `at`, and tells the depth inside.
 #[inline]
 pub(super) fn descend(depth: u32, at: usize) -> Result<u32, Fault> {
-    if depth + 1 >= MAX_DEPTH { Err(Fault { problem: Problem::TooDeep, offset: at }) } else { Ok(depth + 1) }
+    let inside = depth.saturating_add(1);
+    if inside >= MAX_DEPTH { Err(Fault { problem: Problem::TooDeep, offset: at }) } else { Ok(inside) }
 }
 
 /// Finds the bracket with which a whole text must start, and tells the position behind it.
 pub(super) fn open(bytes: &[u8], bracket: u8) -> Result<usize, Fault> {
     let at = skip_space(bytes, 0);
     let problem = if bracket == b'{' { Problem::Object } else { Problem::Array };
-    if bytes.get(at) == Some(&bracket) { Ok(at + 1) } else { fault(problem, bytes, at) }
+    if bytes.get(at) == Some(&bracket) { Ok(behind(at)) } else { fault(problem, bytes, at) }
 }
 
 /// What follows an element or a member.
@@ -129,7 +142,7 @@ pub(super) enum Next {
 #[inline]
 pub(super) fn first_element(bytes: &[u8], at: usize) -> Next {
     let at = skip_space(bytes, at);
-    if bytes.get(at) == Some(&b']') { Next::End(at + 1) } else { Next::Item(at) }
+    if bytes.get(at) == Some(&b']') { Next::End(behind(at)) } else { Next::Item(at) }
 }
 
 /// Passes the comma or bracket behind an element.
@@ -142,7 +155,7 @@ pub(super) fn next_element(bytes: &[u8], at: usize) -> Result<Next, Fault> {
 #[inline]
 pub(super) fn first_member(bytes: &[u8], at: usize) -> Next {
     let at = skip_space(bytes, at);
-    if bytes.get(at) == Some(&b'}') { Next::End(at + 1) } else { Next::Item(at) }
+    if bytes.get(at) == Some(&b'}') { Next::End(behind(at)) } else { Next::Item(at) }
 }
 
 /// Passes the comma or brace behind a member.
@@ -154,8 +167,8 @@ pub(super) fn next_member(bytes: &[u8], at: usize) -> Result<Next, Fault> {
 #[inline]
 fn next_item(bytes: &[u8], at: usize, close: u8, problem: Problem) -> Result<Next, Fault> {
     match bytes.get(at) {
-        Some(b',') => Ok(Next::Item(at + 1)),
-        Some(byte) if *byte == close => Ok(Next::End(at + 1)),
+        Some(b',') => Ok(Next::Item(behind(at))),
+        Some(byte) if *byte == close => Ok(Next::End(behind(at))),
         _ => next_spaced_item(bytes, at, close, problem),
     }
 }
@@ -164,8 +177,8 @@ fn next_item(bytes: &[u8], at: usize, close: u8, problem: Problem) -> Result<Nex
 fn next_spaced_item(bytes: &[u8], at: usize, close: u8, problem: Problem) -> Result<Next, Fault> {
     let at = skip_space(bytes, at);
     match bytes.get(at) {
-        Some(b',') => Ok(Next::Item(at + 1)),
-        Some(byte) if *byte == close => Ok(Next::End(at + 1)),
+        Some(b',') => Ok(Next::Item(behind(at))),
+        Some(byte) if *byte == close => Ok(Next::End(behind(at))),
         _ => fault(problem, bytes, at),
     }
 }
@@ -173,14 +186,14 @@ fn next_spaced_item(bytes: &[u8], at: usize, close: u8, problem: Problem) -> Res
 /// Passes a member's name including its quotes.
 #[inline]
 pub(super) fn skip_key(bytes: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
-    if bytes.get(at) == Some(&b'"') { skip_text(bytes, at + 1) } else { fault(Problem::Key, bytes, at) }
+    if bytes.get(at) == Some(&b'"') { skip_text(bytes, behind(at)) } else { fault(Problem::Key, bytes, at) }
 }
 
 /// Passes the colon behind a name, and the white space before it.
 #[inline]
 pub(super) fn skip_colon(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     let at = skip_space(bytes, at);
-    if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { fault(Problem::Colon, bytes, at) }
+    if bytes.get(at) == Some(&b':') { Ok(behind(at)) } else { fault(Problem::Colon, bytes, at) }
 }
 
 /// Passes the value that starts at `at`, checking its grammar, with `depth` containers open around it.
@@ -192,7 +205,11 @@ pub(super) fn skip_value(
     names: &mut impl Names,
 ) -> Result<(usize, Kind), Fault> {
     // Most values are texts: that much belongs into the caller's loop.
-    if bytes.get(at) == Some(&b'"') { skip_text(bytes, at + 1) } else { skip_other(bytes, at, depth, names) }
+    if bytes.get(at) == Some(&b'"') {
+        skip_text(bytes, behind(at))
+    } else {
+        skip_other(bytes, at, depth, names)
+    }
 }
 
 #[inline(never)]
@@ -222,32 +239,28 @@ fn skip_container(
         }
         at = skip_space(bytes, at);
         match bytes.get(at) {
-            Some(b'"') => at = skip_text(bytes, at + 1)?.0,
+            Some(b'"') => at = skip_text(bytes, behind(at))?.0,
             Some(b'{') => {
-                depth = descend(depth, at)?;
-                objects = objects << 1 | 1;
-                match first_member(bytes, at + 1) {
+                let inside = descend(depth, at)?;
+                match first_member(bytes, behind(at)) {
                     Next::Item(key) => {
-                        at = key;
+                        (at, depth) = (key, inside);
+                        objects = objects << 1 | 1;
                         continue;
                     }
                     Next::End(end) => at = end,
                 }
-                objects >>= 1;
-                depth -= 1;
             }
             Some(b'[') => {
-                depth = descend(depth, at)?;
-                objects <<= 1;
-                match first_element(bytes, at + 1) {
+                let inside = descend(depth, at)?;
+                match first_element(bytes, behind(at)) {
                     Next::Item(element) => {
-                        at = element;
+                        (at, depth) = (element, inside);
+                        objects <<= 1;
                         continue;
                     }
                     Next::End(end) => at = end,
                 }
-                objects >>= 1;
-                depth -= 1;
             }
             _ => at = skip_scalar(bytes, at)?.0,
         }
@@ -262,7 +275,7 @@ fn skip_container(
                 Next::End(end) => at = end,
             }
             objects >>= 1;
-            depth -= 1;
+            depth = depth.saturating_sub(1);
         }
         if depth == outside {
             return Ok(at);
@@ -274,15 +287,15 @@ fn skip_container(
 #[inline]
 fn skip_text(bytes: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
     let at = skip_plain(bytes, at);
-    if bytes.get(at) == Some(&b'"') { Ok((at + 1, Kind::Text)) } else { skip_escaped_text(bytes, at) }
+    if bytes.get(at) == Some(&b'"') { Ok((behind(at), Kind::Text)) } else { skip_escaped_text(bytes, at) }
 }
 
 #[inline(never)]
 fn skip_escaped_text(bytes: &[u8], mut at: usize) -> Result<(usize, Kind), Fault> {
     loop {
         match bytes.get(at) {
-            Some(b'"') => return Ok((at + 1, Kind::EscapedText)),
-            Some(b'\\') => at = skip_escape(bytes, at + 1)?,
+            Some(b'"') => return Ok((behind(at), Kind::EscapedText)),
+            Some(b'\\') => at = skip_escape(bytes, behind(at))?,
             _ => return fault(Problem::Control, bytes, at),
         }
         at = skip_plain(bytes, at);
@@ -292,9 +305,9 @@ fn skip_escaped_text(bytes: &[u8], mut at: usize) -> Result<(usize, Kind), Fault
 /// Passes what follows a backslash. Surrogates are not paired here: the text is kept as it was sent.
 fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     match bytes.get(at) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
-        Some(b'u') => match bytes.get(at + 1..at + 5) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 5),
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(behind(at)),
+        Some(b'u') => match bytes.get(behind(at)..).and_then(<[u8]>::first_chunk::<4>) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at.saturating_add(5)),
             _ => fault(Problem::Escape, bytes, at),
         },
         _ => fault(Problem::Escape, bytes, at),
@@ -304,7 +317,7 @@ fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 /// The next quote, backslash or control character, or the end.
 // Kept out of its callers, where its constants would compete for registers.
 #[inline(never)]
-pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn skip_plain(bytes: &[u8], at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
     const TWOS: u64 = ONES * 0x02;
@@ -320,12 +333,16 @@ pub(super) fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
         let escapes = (word ^ BACKSLASHES).wrapping_sub(ONES);
         let hits = (quotes | escapes) & !word & HIGH;
         if hits != 0 {
-            return at + (hits.trailing_zeros() / 8) as usize;
+            return before(bytes, rest).saturating_add((hits.trailing_zeros() / 8) as usize);
         }
-        at += 8;
         rest = tail;
     }
-    at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+    while let [first, tail @ ..] = rest
+        && !matches!(first, b'"' | b'\\' | 0..0x20)
+    {
+        rest = tail;
+    }
+    before(bytes, rest)
 }
 
 #[inline]
@@ -341,24 +358,25 @@ fn skip_scalar(bytes: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
 
 #[inline]
 fn skip_word(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
-    let end = at + word.len();
+    let end = at.saturating_add(word.len());
     if bytes.get(at..end) == Some(word) { Ok(end) } else { fault(Problem::Value, bytes, at) }
 }
 
 #[inline]
 fn skip_number(bytes: &[u8], start: usize) -> Result<usize, Fault> {
-    let mut at = start + usize::from(bytes.get(start) == Some(&b'-'));
+    let mut at = if bytes.get(start) == Some(&b'-') { behind(start) } else { start };
     match bytes.get(at) {
-        Some(b'0') => at += 1,
-        Some(b'1'..=b'9') => at = skip_digits(bytes, at + 1),
+        Some(b'0') => at = behind(at),
+        Some(b'1'..=b'9') => at = skip_digits(bytes, behind(at)),
         _ => return fault(Problem::Number, bytes, at),
     }
     if bytes.get(at) == Some(&b'.') {
-        at = skip_some_digits(bytes, at + 1)?;
+        at = skip_some_digits(bytes, behind(at))?;
     }
     if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        at = skip_some_digits(bytes, at)?;
+        let sign = behind(at);
+        let signed = matches!(bytes.get(sign), Some(b'+' | b'-'));
+        at = skip_some_digits(bytes, if signed { behind(sign) } else { sign })?;
     }
     Ok(at)
 }
@@ -366,7 +384,7 @@ fn skip_number(bytes: &[u8], start: usize) -> Result<usize, Fault> {
 #[inline]
 fn skip_digits(bytes: &[u8], mut at: usize) -> usize {
     while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-        at += 1;
+        at = behind(at);
     }
     at
 }

@@ -141,20 +141,25 @@ fn escape(text: &str) -> Option<(Piece<'_>, &str)> {
 
 fn unicode(text: &str) -> Option<(Piece<'_>, &str)> {
     let (first, rest) = code_unit(text)?;
-    if let Some(letter) = char::from_u32(first) {
+    if let Some(letter) = letter([first]) {
         return Some((Piece::Escaped(letter), rest));
     }
-    if (0xd800..0xdc00).contains(&first)
-        && let Some((second, rest)) = rest.strip_prefix("\\u").and_then(code_unit)
-        && (0xdc00..0xe000).contains(&second)
+    if let Some((second, rest)) = rest.strip_prefix("\\u").and_then(code_unit)
+        && let Some(letter) = letter([first, second])
     {
-        let letter = char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))?;
         return Some((Piece::Escaped(letter), rest));
     }
     Some((Piece::Unpaired, rest))
 }
 
-fn code_unit(text: &str) -> Option<(u32, &str)> {
+/// The one letter that code units of UTF-16 stand for.
+fn letter<const N: usize>(units: [u16; N]) -> Option<char> {
+    let mut letters = char::decode_utf16(units);
+    let letter = letters.next()?.ok()?;
+    letters.next().is_none().then_some(letter)
+}
+
+fn code_unit(text: &str) -> Option<(u16, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
-    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+    Some((u16::from_str_radix(digits, 16).ok()?, rest))
 }

@@ -193,11 +193,18 @@ impl Walk<'_> {
     /// Passes a value, and visits it if a path leads there or further.
     #[expect(clippy::inline_always, reason = "as a call of its own it adds a quarter to a projection")]
     #[inline(always)]
-    fn value(&mut self, child: Child, at: usize, depth: u32, cells: &mut [Cell]) -> Result<usize, Fault> {
+    fn value(
+        &mut self,
+        child: Child,
+        bytes: &[u8],
+        at: usize,
+        depth: u32,
+        cells: &mut [Cell],
+    ) -> Result<usize, Fault> {
         if let Child::Node(id) = child {
             return self.visit(id, at, depth, cells);
         }
-        let (end, kind) = scan::skip_value(self.text.as_bytes(), at, depth, self.known)?;
+        let (end, kind) = scan::skip_value(bytes, at, depth, self.known)?;
         if let Child::Cell(cell) = child
             && let Some(place) = cells.get_mut(cell as usize)
         {
@@ -239,7 +246,7 @@ impl Walk<'_> {
     ) -> Result<usize, Fault> {
         let bytes = self.text.as_bytes();
         let depth = scan::descend(depth, at)?;
-        let mut next = scan::first_member(bytes, at + 1);
+        let mut next = scan::first_member(bytes, scan::behind(at));
         loop {
             let key = match next {
                 Next::Item(key) => key,
@@ -250,7 +257,7 @@ impl Walk<'_> {
                 Some(known) => known,
                 None => self.known.learn(bytes, key, id, |name, escaped| node.by_name(name, escaped))?,
             };
-            let end = self.value(child, scan::skip_space(bytes, behind), depth, cells)?;
+            let end = self.value(child, bytes, scan::skip_space(bytes, behind), depth, cells)?;
             next = scan::next_member(bytes, end)?;
         }
     }
@@ -261,8 +268,8 @@ impl Walk<'_> {
         let open = Span::new(at, at).start;
         let divides = self.divider.as_mut().is_some_and(|d| d.begin(node.cells.first().copied(), open));
         let mut wanted = node.indices.iter().peekable();
-        let mut next = scan::first_element(bytes, at + 1);
-        let mut index = 0;
+        let mut next = scan::first_element(bytes, scan::behind(at));
+        let mut index: u32 = 0;
         let end = loop {
             let start = match next {
                 Next::Item(start) => start,
@@ -271,11 +278,11 @@ impl Walk<'_> {
             let child =
                 wanted.next_if(|(position, _)| *position == index).map_or(Child::Unwanted, |(_, c)| *c);
             let start = scan::skip_space(bytes, start);
-            let end = self.value(child, start, depth, cells)?;
+            let end = self.value(child, bytes, start, depth, cells)?;
             if divides && let Some(divider) = &mut self.divider {
                 divider.elements.push(Span::new(start, end));
             }
-            index += 1;
+            index = index.saturating_add(1);
             next = scan::next_element(bytes, end)?;
         };
         if divides && let Some(divider) = &mut self.divider {

@@ -150,7 +150,7 @@ impl std::fmt::Debug for Writer {
 pub fn write_text(out: &mut String, text: &str) {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    out.reserve(text.len() + 2);
+    out.reserve(text.len().saturating_add(2));
     out.push('"');
     let mut rest = text;
     while let Some((plain, special)) = rest.split_at_checked(skip_plain(rest.as_bytes(), 0)) {

@@ -1,5 +1,7 @@
 //! When a daily quota starts anew.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds of a day.
@@ -18,9 +20,10 @@ const DAY: i64 = 86_400;
 /// ```
 pub fn next_midnight(now: SystemTime, utc_offset_minutes: i16) -> SystemTime {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(0));
-    let local = seconds.saturating_add(i64::from(utc_offset_minutes) * 60);
-    let left = DAY - local.rem_euclid(DAY);
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds.saturating_add(left)).unwrap_or(0))
+    let local = seconds.saturating_add(i64::from(utc_offset_minutes).saturating_mul(60));
+    let left = DAY.saturating_sub(local.rem_euclid(DAY));
+    let midnight = Duration::from_secs(u64::try_from(seconds.saturating_add(left)).unwrap_or(0));
+    UNIX_EPOCH.checked_add(midnight).unwrap_or(now)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The standard fields `RateLimit` and `RateLimit-Policy`.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! When a quota that is counted by the calendar starts anew.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -58,7 +60,7 @@ impl Reset {
         let nanos = per.as_nanos().max(1);
         Self::rule(format!("every {per:?}"), move |now| {
             let since = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-            let left = u64::try_from(nanos - since % nanos).ok()?;
+            let left = u64::try_from(nanos.checked_sub(since.checked_rem(nanos)?)?).ok()?;
             now.checked_add(Duration::from_nanos(left))
         })
     }

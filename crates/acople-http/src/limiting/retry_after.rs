@@ -1,5 +1,7 @@
 //! `Retry-After` in both of its forms.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;

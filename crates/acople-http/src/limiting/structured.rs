@@ -2,6 +2,8 @@
 //!
 //! A field that breaks the grammar anywhere is no field at all (RFC 9651, 4.2): everything here says `None` then.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 /// A bare item.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Bare {
@@ -204,21 +206,22 @@ impl<'a> Parser<'a> {
     }
 
     fn number(&mut self) -> Option<Bare> {
-        let sign = if self.eat(b'-') { -1 } else { 1 };
+        let negative = self.eat(b'-');
+        let signed = |number: i64| if negative { number.checked_neg() } else { Some(number) };
         let whole = self.take_while(|byte| byte.is_ascii_digit());
         if whole.is_empty() || whole.len() > 15 {
             return None;
         }
         let number: i64 = whole.parse().ok()?;
         if !self.eat(b'.') {
-            return Some(Bare::Integer(sign * number));
+            return signed(number).map(Bare::Integer);
         }
         let fraction = self.take_while(|byte| byte.is_ascii_digit());
         if whole.len() > 12 || fraction.is_empty() || fraction.len() > 3 {
             return None;
         }
         let thousandths: i64 = format!("{fraction:0<3}").parse().ok()?;
-        Some(Bare::Decimal(sign * (number * 1000 + thousandths)))
+        signed(number.checked_mul(1000)?.checked_add(thousandths)?).map(Bare::Decimal)
     }
 
     fn string(&mut self) -> Option<Bare> {
@@ -256,12 +259,12 @@ impl<'a> Parser<'a> {
             match self.next()? {
                 b'"' => return String::from_utf8(text).ok().map(Bare::Display),
                 b'%' => {
-                    let digit = |byte: u8| match byte {
-                        b'0'..=b'9' => Some(byte - b'0'),
-                        b'a'..=b'f' => Some(byte - b'a' + 10),
-                        _ => None,
+                    // Small letters only (RFC 9651, 4.2.10).
+                    let mut digit = || match self.next()? {
+                        b'A'..=b'F' => None,
+                        byte => u8::try_from(char::from(byte).to_digit(16)?).ok(),
                     };
-                    text.push(digit(self.next()?)? * 16 + digit(self.next()?)?);
+                    text.push(digit()? << 4 | digit()?);
                 }
                 byte @ 0x20..=0x7e => text.push(byte),
                 _ => return None,

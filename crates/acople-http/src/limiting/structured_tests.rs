@@ -122,7 +122,8 @@ fn base32(bytes: &[u8]) -> String {
     let mut text: String = bits
         .chunks(5)
         .map(|bits| {
-            let digit = bits.iter().fold(0, |digit, bit| digit << 1 | usize::from(*bit)) << (5 - bits.len());
+            let digit = bits.iter().fold(0, |digit, bit| digit << 1 | usize::from(*bit))
+                << 5_usize.abs_diff(bits.len());
             char::from(alphabet[digit])
         })
         .collect();

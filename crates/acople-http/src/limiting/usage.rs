@@ -1,5 +1,7 @@
 //! Limits that vendors tell as usage: percentages of Meta, calls of Salesforce, points of GraphQL.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,9 +139,9 @@ struct Status {
 
 /// The percentages and times of a header: in an object, or in lists of objects by business.
 fn collect(json: &Json, depth: u8, usage: &mut Option<MetaUsage>) {
-    if depth == 0 {
+    let Some(depth) = depth.checked_sub(1) else {
         return;
-    }
+    };
     match json {
         Json::Object(members) => {
             let number = |name: &str| members.get(name).and_then(Json::as_f64).filter(|n| *n >= 0.0);
@@ -155,9 +157,9 @@ fn collect(json: &Json, depth: u8, usage: &mut Option<MetaUsage>) {
                 known.percent = known.percent.max(percent);
                 known.regain = known.regain.max(regain);
             }
-            members.values().for_each(|member| collect(member, depth - 1, usage));
+            members.values().for_each(|member| collect(member, depth, usage));
         }
-        Json::Array(items) => items.iter().for_each(|item| collect(item, depth - 1, usage)),
+        Json::Array(items) => items.iter().for_each(|item| collect(item, depth, usage)),
         _ => {}
     }
 }

@@ -1,5 +1,7 @@
 //! The headers `X-RateLimit-*` in the forms in which vendors write them.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -116,10 +116,10 @@ impl Plan {
         let Some(row) = cells.row(0) else {
             return Err(Error::new(ErrorKind::Internal, "no last record"));
         };
-        let first = usize::from(self.change.is_some());
+        let values = row.values().skip(usize::from(self.change.is_some()));
         let mut keys = Vec::with_capacity(self.keys.len());
-        for (index, key) in self.keys.iter().enumerate() {
-            let Some(text) = row.get(first + index).scalar_text()? else {
+        for (key, value) in self.keys.iter().zip(values) {
+            let Some(text) = value.scalar_text()? else {
                 return Err(missing(&key.name));
             };
             keys.push(key.primitive.normal(&text).map_err(|e| e.with_field(&key.name))?);
