@@ -3,6 +3,8 @@
 use acople_core::{ErrorKind, Secret};
 use acople_identity::{JwtAlgorithm, JwtConfig, JwtVerifier, KeySet, VerificationKey};
 
+use serde_json::Value;
+
 use crate::issuer::clock_at;
 
 /// RFC 7515, A.1 to A.3: one payload, three signatures.
@@ -72,4 +74,28 @@ async fn the_ed25519_example_of_rfc_8037_a_4_has_a_good_signature() {
     assert_eq!(error.message(), "the token's payload is not JSON");
     let error = verifier.verify(&Secret::from(text.replace(".hgyY", ".hgyZ"))).await.unwrap_err();
     assert_eq!(error.code(), Some("signature_invalid"));
+}
+
+#[tokio::test]
+async fn tokens_made_by_another_library_verify() {
+    let file: Value = serde_json::from_str(include_str!("pyjwt.json")).unwrap();
+    let mut keys: Vec<VerificationKey> = file["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| VerificationKey::jwk(&Secret::from(key.to_string())).unwrap())
+        .collect();
+    keys.push(
+        VerificationKey::secret(&Secret::from(file["secret"].as_str().unwrap())).unwrap().with_id("hs"),
+    );
+    let verifier = crate::issuer::verifier(crate::issuer::config(&JwtAlgorithm::ALL), KeySet::new(keys));
+    let tokens = file["tokens"].as_array().unwrap();
+    for token in tokens {
+        let secret = Secret::from(token["token"].as_str().unwrap());
+        let verified = verifier.verify(&secret).await.unwrap();
+        assert_eq!(verified.algorithm.as_str(), token["algorithm"]);
+        let identity = verifier.identity(&secret).await.unwrap();
+        assert_eq!((identity.subject.as_str(), identity.name.as_deref()), ("u-17", Some("Ánn 🔑")));
+    }
+    assert_eq!(tokens.len(), JwtAlgorithm::ALL.len());
 }
