@@ -124,16 +124,11 @@ impl ApiKeys {
         let now = self.clock.now();
         let ends_at = request.lifetime.and_then(|lifetime| now.checked_add(lifetime));
         let (id, key) = text::generate(&self.prefix)?;
-        let record = ApiKeyRecord {
-            id,
-            hash: text::hash(key.expose()),
-            owner: request.owner,
-            name: request.name,
-            scopes: request.scopes,
-            created_at: now,
-            lifetime: request.lifetime,
-            ends_at,
-        };
+        let mut record = ApiKeyRecord::new(id, text::hash(key.expose()), request.owner, now);
+        record.name = request.name;
+        record.scopes = request.scopes;
+        record.lifetime = request.lifetime;
+        record.ends_at = ends_at;
         self.store.insert(record.clone()).await?;
         Ok(IssuedApiKey { key, record })
     }

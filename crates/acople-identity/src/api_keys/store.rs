@@ -31,6 +31,27 @@ pub struct ApiKeyRecord {
     pub ends_at: Option<SystemTime>,
 }
 
+impl ApiKeyRecord {
+    /// A record without a name, a scope and an end: for stores, which set the other fields as they have kept them.
+    pub fn new(
+        id: impl Into<String>,
+        hash: [u8; 32],
+        owner: impl Into<String>,
+        created_at: SystemTime,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            hash,
+            owner: owner.into(),
+            name: None,
+            scopes: BTreeSet::new(),
+            created_at,
+            lifetime: None,
+            ends_at: None,
+        }
+    }
+}
+
 impl fmt::Debug for ApiKeyRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiKeyRecord")
