@@ -11,12 +11,17 @@ use acople_http::secure_url;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::answer::TokenAnswer;
 use crate::app::{OAuthApp, detached};
 use crate::callback::Callback;
 use crate::grant::Ready;
 use crate::id_token::check_id_token;
 use crate::oauth2::OAuth2;
 use crate::pending::{PendingConnect, digest, equal, random_text};
+
+mod redeem;
+
+pub use redeem::LoginTokens;
 
 const OPERATION: &str = "connect the account";
 
@@ -205,6 +210,16 @@ impl Connect {
     }
 
     async fn finish(&self, session: &str, pending: PendingConnect, callback: &str) -> Result<OAuth2> {
+        let (code, flow) = self.accept(session, &pending, callback)?;
+        if self.was_used_elsewhere(&flow).await? {
+            return Err(used_before());
+        }
+        let app = self.app.clone();
+        detached(exchange(app, code, pending, flow)).await
+    }
+
+    /// The code in a callback that belongs to this flow and was not used before, and the flow's name.
+    fn accept(&self, session: &str, pending: &PendingConnect, callback: &str) -> Result<(Secret, String)> {
         let callback = Callback::read(callback)?;
         let state = callback.state.as_deref().ok_or_else(|| invalid("the callback has no state"))?;
         pending.check()?;
@@ -214,8 +229,8 @@ impl Connect {
             return Err(invalid("the callback does not belong to a flow of this session"));
         }
         let flow = digest(state);
-        if !self.first_use(state) || self.was_used_elsewhere(&flow).await? {
-            return Err(invalid("the callback was used before"));
+        if !self.first_use(state) {
+            return Err(used_before());
         }
         let age = self.app.resources.clock.now().duration_since(pending.begun_at).unwrap_or_default();
         if age > self.patience {
@@ -229,8 +244,7 @@ impl Connect {
             return Err(error);
         }
         let code = callback.code.ok_or_else(|| invalid("the callback has neither a code nor an error"))?;
-        let app = self.app.clone();
-        detached(exchange(app, code, pending, flow)).await
+        Ok((code, flow))
     }
 
     fn scope(&self) -> Option<Cow<'_, str>> {
@@ -283,6 +297,20 @@ impl fmt::Debug for Connect {
 }
 
 async fn exchange(app: OAuthApp, code: Secret, pending: PendingConnect, flow: String) -> Result<OAuth2> {
+    let (answer, nonce) = ask(&app, code, pending).await?;
+    let received = Instant::now();
+    let mut more = BTreeMap::from([(FLOW.to_owned(), flow)]);
+    if let Some(nonce) = nonce {
+        let now = app.resources.clock.now();
+        let subject =
+            check_id_token(answer.id_token.as_ref(), &app.client.id, app.issuer.as_deref(), &nonce, now)?;
+        more.insert("sub".to_owned(), subject);
+    }
+    app.settle(answer, received, more).await
+}
+
+/// What the token endpoint gives for a code, and the flow's nonce.
+async fn ask(app: &OAuthApp, code: Secret, pending: PendingConnect) -> Result<(TokenAnswer, Option<String>)> {
     let PendingConnect { verifier, nonce, redirect_url, .. } = pending;
     let endpoint = app.endpoint(Ready::Code { code, redirect: redirect_url, verifier })?;
     let answer = endpoint.ask(None).await.map_err(|failed| match failed.error.kind() {
@@ -293,15 +321,11 @@ async fn exchange(app: OAuthApp, code: Secret, pending: PendingConnect, flow: St
         }
         _ => failed.error,
     })?;
-    let received = Instant::now();
-    let mut more = BTreeMap::from([(FLOW.to_owned(), flow)]);
-    if let Some(nonce) = nonce {
-        let now = app.resources.clock.now();
-        let subject =
-            check_id_token(answer.id_token.as_ref(), &app.client.id, app.issuer.as_deref(), &nonce, now)?;
-        more.insert("sub".to_owned(), subject);
-    }
-    app.settle(answer, received, more).await
+    Ok((answer, nonce))
+}
+
+fn used_before() -> Error {
+    invalid("the callback was used before")
 }
 
 fn invalid(message: &str) -> Error {

@@ -45,7 +45,7 @@ mod vault;
 pub use app::OAuthApp;
 pub use app_secret_proof::AppSecretProof;
 pub use composite::Composite;
-pub use connect::Connect;
+pub use connect::{Connect, LoginTokens};
 pub use csrf::Csrf;
 pub use device::{DeviceCode, DeviceFlow};
 pub use digest::{Algorithm, Encoding};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::SystemTime;
 
-use acople_core::{Result, Secret};
+use acople_core::{Error, ErrorKind, Result, Secret};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
@@ -43,6 +43,18 @@ impl Identity {
             expires_at: None,
             claims: Map::new(),
         }
+    }
+
+    /// Refuses somebody who may not do this.
+    ///
+    /// # Errors
+    /// [`Permission`](acople_core::ErrorKind::Permission) that names the missing scope.
+    pub fn require_scope(&self, scope: &str) -> Result<()> {
+        if self.scopes.contains(scope) {
+            return Ok(());
+        }
+        let text = format!("the scope {scope} is missing: ask for a token or a key that has it");
+        Err(Error::new(ErrorKind::Permission, text).with_code("scope_missing"))
     }
 }
 

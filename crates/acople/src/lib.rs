@@ -3,6 +3,8 @@
 pub use acople_auth as auth;
 pub use acople_core::*;
 pub use acople_http as http;
+#[cfg(feature = "identity")]
+pub use acople_identity as identity;
 #[cfg(feature = "map")]
 pub use acople_map as map;
 #[cfg(feature = "monitor")]

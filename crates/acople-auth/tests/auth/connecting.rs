@@ -466,3 +466,29 @@ fn urls_that_credentials_may_not_travel_to_are_named() {
     assert_eq!(fields(OAuthApp::new("e", TOKEN, client(""), &site.resources).unwrap_err()), ["client_id"]);
     assert_eq!(fields(site.app().revocation_url("http://x.example").unwrap_err()), ["revocation_url"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_gives_its_tokens_unverified_once_and_stores_none() {
+    let tokens = r#"{"access_token":"at-1","id_token":"CANARY.id.token"}"#;
+    let site = Site::new([Reply::json(200, tokens), Reply::json(200, GRANTED)]);
+    let connect = site.connect().openid();
+    let (url, pending) = connect.begin(SESSION).unwrap();
+    let (again, callback) = (through_the_session(&pending), back(&pending, "&code=c0de-1"));
+    let login = connect.redeem(SESSION, pending, &callback).await.unwrap();
+    assert_eq!((login.access_token.expose(), login.id_token.expose()), ("at-1", "CANARY.id.token"));
+    assert_eq!(login.nonce, query(&url)["nonce"]);
+    assert!(!format!("{login:?}").contains("CANARY") && !format!("{login:?}").contains(&login.nonce));
+    assert_eq!(connect.redeem(SESSION, again, &callback).await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert!(site.stored().await.is_none());
+
+    // Without an id token nobody is known.
+    let (_, pending) = connect.begin(SESSION).unwrap();
+    let callback = back(&pending, "&code=c0de-2");
+    assert_eq!(connect.redeem(SESSION, pending, &callback).await.unwrap_err().kind(), ErrorKind::Protocol);
+    let plain = site.connect();
+    let (_, pending) = plain.begin(SESSION).unwrap();
+    let callback = back(&pending, "&code=c0de-3");
+    let error = plain.redeem(SESSION, pending, &callback).await.unwrap_err();
+    assert_eq!(error.fields(), ["openid"]);
+    assert_eq!(site.transport.sent().len(), 2);
+}
