@@ -152,7 +152,7 @@ impl Cell {
             let held = self.front().held.clone();
             let refresh = book.refresh.as_ref().or(self.endpoint.grant.refresh_token());
             let access = held.as_ref().map(|held| &held.tokens.access).filter(|access| !access.is_empty());
-            revocation.revoke(&self.endpoint.oauth, refresh, access).await?;
+            revocation.revoke(&self.endpoint.oauth, self.endpoint.url.as_str(), refresh, access).await?;
         }
         self.vault.remove().await.map_err(|e| e.with_operation("remove the tokens"))?;
         self.disconnect(&mut book);

@@ -232,6 +232,12 @@ impl OAuth2Builder {
         Ok(self)
     }
 
+    /// Names the key that signs assertions in their header (`kid`), for vendors that know several keys of the app;
+    /// without an effect on grants that have no assertion.
+    pub fn key_id(self, key_id: impl Into<String>) -> Self {
+        self.assertion(|signer| signer.name_key(key_id.into()))
+    }
+
     /// Changes what assertions say; without an effect on grants that have none.
     pub(crate) fn assertion(mut self, change: impl FnOnce(&mut Signer)) -> Self {
         if let Ready::Jwt(signer) = &mut self.endpoint.grant {

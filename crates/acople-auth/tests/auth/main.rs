@@ -3,6 +3,7 @@
 
 mod canary;
 mod chosen;
+mod client_keys;
 mod clocks;
 mod configs;
 mod connecting;
