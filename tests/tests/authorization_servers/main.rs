@@ -6,11 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(unreachable_pub)]
 
+mod browser;
 mod callbacks;
 mod clients;
 mod connecting;
 mod connection;
 mod device;
+mod example;
 mod odd_answers;
 mod process;
 mod renewal;
