@@ -39,7 +39,9 @@ impl Classifier for StatusClassifier {
 pub fn status_error(answer: &Answer) -> Error {
     let status = answer.status();
     let (kind, message) = match status {
-        StatusCode::UNAUTHORIZED => (ErrorKind::Reauth, "the credentials were refused"),
+        StatusCode::UNAUTHORIZED => {
+            (ErrorKind::Reauth, "the credentials were refused: check them, or connect the account again")
+        }
         StatusCode::FORBIDDEN => (ErrorKind::Permission, "not allowed"),
         StatusCode::NOT_FOUND => (ErrorKind::NotFound, "not found"),
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {

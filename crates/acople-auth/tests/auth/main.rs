@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod canary;
+mod canary_providers;
 mod chosen;
 mod client_keys;
 mod clocks;
@@ -20,4 +21,5 @@ mod sigv4;
 mod static_credentials;
 mod storing;
 mod vendor;
+mod what_to_do;
 mod workers;
