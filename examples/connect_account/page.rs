@@ -16,7 +16,11 @@ pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '&' | '<' | '>' | '"' | '\'' => escaped.push_str(&format!("&#{};", u32::from(letter))),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
             _ => escaped.push(letter),
         }
     }
