@@ -48,8 +48,9 @@ fn key_of(algorithm: JwtAlgorithm) -> String {
 fn forge(case: &mut Value) {
     let token = case["token"].as_str().unwrap();
     let (signed, signature) = token.rsplit_once('.').unwrap();
-    let other = if signature.starts_with('A') { 'B' } else { 'A' };
-    case["token"] = json!(format!("{signed}.{other}{}", &signature[1..]));
+    let (first, rest) = signature.split_at(1);
+    let other = if first == "A" { "B" } else { "A" };
+    case["token"] = json!(format!("{signed}.{other}{rest}"));
 }
 
 #[tokio::test]

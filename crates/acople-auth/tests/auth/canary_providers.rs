@@ -229,8 +229,8 @@ async fn sec_01_and_sec_03_no_provider_shows_a_secret_in_errors_logs_spans_signa
             .auth(config.choose("auth", &server).unwrap().provider())
             .build();
         let error = client.send(&Context::new(), &Call::post("write").path(["records"])).await.unwrap_err();
-        let panic =
-            std::panic::catch_unwind(AssertUnwindSafe(move || Err::<(), _>(error).unwrap())).unwrap_err();
+        let unwrapped = move || -> () { panic!("called `Result::unwrap()` on an `Err` value: {error:?}") };
+        let panic = std::panic::catch_unwind(AssertUnwindSafe(unwrapped)).unwrap_err();
         let panic = said(&*panic);
         assert!(panic.contains("Error"), "{panic}");
         assert_clean(&panic, &lines, &what);
