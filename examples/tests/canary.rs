@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-/// How the tokens of the sandboxes, and the key of the invented library, begin.
-const SECRETS: [&str; 4] = ["pat-na1-", "00D5g0000000001!", "5Aep861", "s3cret"];
+/// How the tokens of the sandboxes and of the invented vendor, and the key of the invented library, begin.
+const SECRETS: [&str; 5] = ["pat-na1-", "00D5g0000000001!", "5Aep861", "s3cret", "vendor-"];
 
 /// Cargo builds the examples of a package beside its tests.
 fn program(name: &str) -> PathBuf {
@@ -17,7 +17,7 @@ fn program(name: &str) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_15_no_example_prints_a_token() {
-    for name in ["custom_connector", "typed", "quickstart"] {
+    for name in ["connect_account", "custom_connector", "typed", "quickstart"] {
         let mut command = Command::new(program(name));
         for variable in ["SALESFORCE_ACCESS_TOKEN", "SALESFORCE_REFRESH_TOKEN", "HUBSPOT_TOKEN"] {
             command.env_remove(variable);

@@ -2,25 +2,93 @@
 //!
 //! Plain functions, so that an ordinary test can replay the corpora (`tests/tests/corpus.rs` includes this file).
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use acople_auth::{ClientStyle, Grant, OAuth2, OAuthClient};
 use acople_core::json::{Cells, Envelope, FieldPath, Page, Projection, elements, members};
-use acople_core::{Cursor, ErrorKind, Lesson};
+use acople_core::{AuthProvider, Context, Cursor, ErrorKind, Lesson, Request, Resources};
+use acople_testkit::{Reply, ScriptedTransport};
 use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use serde::de::IgnoredAny;
 
 /// A body by its target's name.
 pub type Body = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Body); 5] = [
+pub const TARGETS: [(&str, Body); 6] = [
     ("cursor", cursor),
     ("link", link),
     ("page_split", page_split),
     ("rate_limit_fields", rate_limit_fields),
     ("retry_after", retry_after),
+    ("token_answer", token_answer),
 ];
+
+/// The answer of a token endpoint.
+///
+/// # Panics
+/// When a token is sent that the answer does not hold, an error shows one, a token is renewed before its time or more than
+/// once a second, or is used after its time.
+pub fn token_answer(data: &[u8]) {
+    // Time stands still and jumps: a lifetime of a year takes no longer than one of a second.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(redeem(data));
+}
+
+async fn redeem(data: &[u8]) {
+    let body = data.to_vec();
+    let transport = ScriptedTransport::function(move |_, _| Reply::json(200, body.clone()));
+    let resources = Resources::new(Arc::new(transport.clone()));
+    let app = OAuthClient { id: "app".into(), secret: Some("s3cret".into()), style: ClientStyle::Body };
+    let grant = Grant::ClientCredentials { scope: None };
+    let url = "https://login.example.com/token";
+    let auth = OAuth2::builder("fuzz", url, app, grant, &resources).expect("an app of ours").build();
+    let said: Option<serde_json::Value> = serde_json::from_slice(data).ok();
+    let access = said.as_ref().and_then(|said| said.get("access_token")?.as_str());
+    let header = match authorization(&auth).await {
+        Ok(header) => header,
+        Err(error) => {
+            let shown = format!("{error} {error:?}");
+            let hidden = access.is_none_or(|access| access.len() < 8 || !shown.contains(access));
+            return assert!(hidden, "{shown}");
+        }
+    };
+    let access = access.expect("a token came of nowhere");
+    assert_eq!(header, format!("Bearer {access}"));
+    let calls = || transport.sent().len();
+    authorization(&auth).await.expect("the token in hand");
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    authorization(&auth).await.expect("the token in hand");
+    assert_eq!(calls(), 1, "renewed more than once a second");
+    let life = lifetime(said.as_ref().and_then(|said| said.get("expires_in")));
+    match life {
+        // Until it is refused.
+        None => tokio::time::sleep(Duration::from_secs(700 * 86_400)).await,
+        Some(life) => {
+            tokio::time::sleep(Duration::from_secs_f64(life.clamp(1.0, 366.0 * 86_400.0) + 1.0)).await
+        }
+    }
+    authorization(&auth).await.expect("the same answer once more");
+    assert_eq!(calls(), if life.is_none() { 1 } else { 2 });
+}
+
+async fn authorization(auth: &OAuth2) -> acople_core::Result<String> {
+    let mut request = Request::new(Method::GET, "https://api.example.com".parse().expect("a URL of ours"));
+    auth.authorize(&Context::new(), &mut request).await?;
+    Ok(request.headers()["authorization"].to_str().expect("visible characters").to_owned())
+}
+
+/// What AUTH-10 makes of `expires_in`, in seconds.
+fn lifetime(member: Option<&serde_json::Value>) -> Option<f64> {
+    let seconds = match member? {
+        serde_json::Value::Number(number) => number.as_f64(),
+        serde_json::Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    seconds.filter(|seconds| !seconds.is_nan())
+}
 
 /// `Retry-After` on the first line, `Date` on the second.
 ///

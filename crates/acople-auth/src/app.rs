@@ -24,7 +24,7 @@ const TRIES: u32 = 3;
 const BREATH: Duration = Duration::from_secs(1);
 
 /// Parameters of token calls that the flows set themselves.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 10] = [
     "grant_type",
     "code",
     "redirect_uri",
@@ -33,6 +33,8 @@ const RESERVED: [&str; 8] = [
     "client_secret",
     "refresh_token",
     "device_code",
+    "client_assertion_type",
+    "client_assertion",
 ];
 
 /// The host's app at a vendor, for one connection: what [`Connect`](crate::Connect) and
@@ -65,6 +67,7 @@ impl OAuthApp {
         if client.id.is_empty() {
             return Err(Error::config("client_id", "is empty"));
         }
+        client.check()?;
         Ok(Self {
             connector: connector.to_owned(),
             token_url,

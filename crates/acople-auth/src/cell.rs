@@ -12,8 +12,9 @@ mod renewal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use acople_core::{Clock, Error, ErrorKind, Generation, Result, Secret, TokenSet};
+use acople_core::{AuthStamp, Clock, Error, ErrorKind, Generation, Request, Result, Secret, TokenSet};
 use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -52,6 +53,18 @@ pub(crate) struct Held {
     /// What goes into `Authorization`; `None` for a token that no header can carry.
     pub(crate) header: Option<HeaderValue>,
     span: Span,
+}
+
+impl Held {
+    /// # Errors
+    /// `Config` for a token that no header can carry.
+    pub(crate) fn put(&self, request: &mut Request) -> Result<AuthStamp> {
+        let header = self.header.clone().ok_or_else(|| {
+            Error::config(AUTHORIZATION.as_str(), "the token has characters that a header cannot carry")
+        })?;
+        request.headers_mut().insert(AUTHORIZATION, header);
+        Ok(AuthStamp(self.stamp))
+    }
 }
 
 /// What callers read without waiting.
@@ -152,7 +165,7 @@ impl Cell {
             let held = self.front().held.clone();
             let refresh = book.refresh.as_ref().or(self.endpoint.grant.refresh_token());
             let access = held.as_ref().map(|held| &held.tokens.access).filter(|access| !access.is_empty());
-            revocation.revoke(&self.endpoint.oauth, refresh, access).await?;
+            revocation.revoke(&self.endpoint.oauth, self.endpoint.url.as_str(), refresh, access).await?;
         }
         self.vault.remove().await.map_err(|e| e.with_operation("remove the tokens"))?;
         self.disconnect(&mut book);

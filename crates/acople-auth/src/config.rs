@@ -34,10 +34,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use self::chosen::{AnyAuth, Chosen};
-use crate::{ClientStyle, Grant, OAuth2, OAuth2Builder, OAuthClient};
+use crate::{ClientStyle, Grant, JwtAlgorithm, OAuth2, OAuth2Builder, OAuthClient};
 
 /// Where a connector's credentials are redeemed for access tokens, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AuthServer<'a> {
     /// The connector's id.
     pub connector: &'a str,
@@ -126,8 +126,14 @@ pub struct JwtBearer {
     pub client_id: String,
     /// The user.
     pub username: String,
-    /// The app's RSA key: PKCS#8 or PKCS#1, PEM.
+    /// The app's key, PEM: RSA in PKCS#8 or PKCS#1, P-256 in PKCS#8.
     pub private_key: Secret,
+    /// How assertions are signed; RS256 unless the vendor says otherwise.
+    #[serde(default)]
+    pub algorithm: JwtAlgorithm,
+    /// The key's id, where the vendor wants it.
+    #[serde(default)]
+    pub key_id: Option<String>,
     /// Whom the assertion is for; the vendor's login host unless told otherwise.
     #[serde(default)]
     pub audience: Option<String>,
@@ -141,7 +147,20 @@ impl JwtBearer {
         private_key: impl Into<Secret>,
     ) -> Self {
         let (client_id, username) = (client_id.into(), username.into());
-        Self { client_id, username, private_key: private_key.into(), audience: None }
+        let (private_key, algorithm) = (private_key.into(), JwtAlgorithm::default());
+        Self { client_id, username, private_key, algorithm, key_id: None, audience: None }
+    }
+
+    /// Sets how assertions are signed.
+    pub fn with_algorithm(mut self, algorithm: JwtAlgorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// Sets the key's id.
+    pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
+        self.key_id = Some(key_id.into());
+        self
     }
 
     /// Sets whom the assertion is for.
@@ -165,14 +184,19 @@ impl JwtBearer {
             issuer: self.client_id.clone(),
             subject: self.username.clone(),
             audience: audience.to_owned(),
+            algorithm: self.algorithm,
             private_key_pem: self.private_key.clone(),
         };
         // The signer knows the key by the name that it has in the grant.
-        server.builder(&self.client_id, None, grant).map_err(|error| match error.fields() {
+        let builder = server.builder(&self.client_id, None, grant).map_err(|error| match error.fields() {
             [key] if key == "private_key_pem" => {
                 Error::config(format!("{field}.private_key"), error.message())
             }
             _ => error,
+        })?;
+        Ok(match &self.key_id {
+            Some(key_id) => builder.key_id(key_id),
+            None => builder,
         })
     }
 }
@@ -190,7 +214,9 @@ pub fn filled(parent: &str, field: &str, text: &str) -> Result<()> {
 
 impl AuthServer<'_> {
     fn builder(&self, client_id: &str, secret: Option<Secret>, grant: Grant) -> Result<OAuth2Builder> {
-        let client = OAuthClient { id: client_id.to_owned(), secret, style: self.style };
+        // A public client has nothing to show itself by, whatever others do.
+        let style = if secret.is_some() { self.style.clone() } else { ClientStyle::Body };
+        let client = OAuthClient { id: client_id.to_owned(), secret, style };
         OAuth2::builder(self.connector, self.token_url, client, grant, self.resources)
     }
 }

@@ -67,7 +67,8 @@ impl DeviceFlow {
     /// As for token calls.
     pub async fn begin(&self) -> Result<DeviceCode> {
         let mut form = Form::new();
-        let header = self.app.client.identify(&mut form);
+        let (token_url, now) = (self.app.token_url.as_str(), self.app.resources.clock.now());
+        let header = self.app.client.identify(&mut form, token_url, now)?;
         if let Some(scope) = &self.app.scope {
             form.push(("scope".into(), scope.as_str().into()));
         }

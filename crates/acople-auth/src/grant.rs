@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::form_urlencoded::byte_serialize;
 
-use crate::jwt::Signer;
+use crate::jwt::{JwtAlgorithm, Signer, SigningKey, client_assertion};
 use crate::static_auth::basic;
 
 /// How an access token is obtained.
@@ -27,7 +27,8 @@ pub enum Grant {
         /// The scopes, separated by spaces.
         scope: Option<String>,
     },
-    /// By a signed assertion (RFC 7523, RS256): `iat` and `nbf` 30 s back, `exp` three minutes ahead.
+    /// By a signed assertion (RFC 7523): `iat` and `nbf` 30 s back, `exp` three minutes ahead. The key's id goes
+    /// in with [`OAuth2Builder::key_id`](crate::OAuth2Builder::key_id) where the vendor wants it.
     JwtBearer {
         /// `iss`: the client, as the vendor knows it.
         issuer: String,
@@ -35,7 +36,10 @@ pub enum Grant {
         subject: String,
         /// `aud`: usually the vendor's login host or token endpoint.
         audience: String,
-        /// The RSA key as PEM text, PKCS#8 or PKCS#1, not encrypted. It is parsed once and not kept.
+        /// How it is signed: RS256 unless the vendor says otherwise.
+        algorithm: JwtAlgorithm,
+        /// The key as PEM text, not encrypted: RSA in PKCS#8 or PKCS#1, P-256 in PKCS#8. It is parsed once and not
+        /// kept.
         private_key_pem: Secret,
     },
     /// By the tokens that the connecting of the account left in the host's token store: see
@@ -88,20 +92,40 @@ pub enum Rotation {
 pub struct OAuthClient {
     /// The client's id.
     pub id: String,
-    /// The client's secret; `None` for a public client.
+    /// The client's secret; `None` for a public client. With [`ClientStyle::PrivateKeyJwt`] it is the client's
+    /// private key as PEM text, which is never sent.
     pub secret: Option<Secret>,
     /// How they are sent.
     pub style: ClientStyle,
 }
 
 /// How a client's credentials are sent (RFC 6749, 2.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientStyle {
     /// As `client_id` and `client_secret` of the form.
     Body,
     /// As `Authorization: Basic`, both parts form-encoded first.
     Basic,
+    /// As an assertion signed with the client's key (`private_key_jwt`: RFC 7523, 2.2; OpenID Connect Core, 9). It is
+    /// signed anew for each call, by the vendor's clock once that is known.
+    PrivateKeyJwt(ClientAssertion),
 }
+
+/// What a client's assertion says besides who the client is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientAssertion {
+    /// How it is signed.
+    pub algorithm: JwtAlgorithm,
+    /// The key's id, where the vendor knows several of the client's keys.
+    pub key_id: Option<String>,
+    /// Whom it is for: the token endpoint unless told otherwise. Newer servers take nothing but their issuer.
+    pub audience: Option<String>,
+}
+
+/// Parameters of a client's assertion.
+pub(crate) const ASSERTION_TYPE: &str = "client_assertion_type";
+const JWT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 pub(crate) type Form = Vec<(Cow<'static, str>, Secret)>;
 
@@ -140,6 +164,7 @@ impl Ready {
         if client.id.is_empty() && !matches!(grant, Grant::JwtBearer { .. }) {
             return Err(Error::config("client_id", "is empty"));
         }
+        client.check()?;
         Ok(match grant {
             Grant::RefreshToken { refresh_token } if refresh_token.is_empty() => {
                 return Err(Error::config("refresh_token", "is empty"));
@@ -149,8 +174,8 @@ impl Ready {
                 return Err(Error::config("client_secret", "is empty"));
             }
             Grant::ClientCredentials { scope } => Self::ClientCredentials(scope),
-            Grant::JwtBearer { issuer, subject, audience, private_key_pem } => {
-                Self::Jwt(Box::new(Signer::new(issuer, subject, audience, &private_key_pem)?))
+            Grant::JwtBearer { issuer, subject, audience, algorithm, private_key_pem } => {
+                Self::Jwt(Box::new(Signer::new(issuer, subject, audience, algorithm, &private_key_pem)?))
             }
             Grant::Connected => Self::Connected,
             Grant::TokenExchange { subject_token, subject_token_type, actor, audience, scope } => {
@@ -305,12 +330,44 @@ fn put_scope(form: &mut Form, scope: Option<&str>) {
 }
 
 impl OAuthClient {
-    /// Adds what the form says about the client, and gives the header's value where that is used.
-    pub(crate) fn identify(&self, form: &mut Form) -> Option<Secret> {
-        match (&self.secret, self.style) {
+    /// # Errors
+    /// `Config` for a private key that is none.
+    pub(crate) fn check(&self) -> Result<()> {
+        let ClientStyle::PrivateKeyJwt(assertion) = &self.style else { return Ok(()) };
+        if self.id.is_empty() {
+            return Err(Error::config("client_id", "is empty"));
+        }
+        self.key(assertion).map(|_| ())
+    }
+
+    /// Whether what it sends carries the time.
+    pub(crate) fn signs(&self) -> bool {
+        matches!(self.style, ClientStyle::PrivateKeyJwt(_))
+    }
+
+    /// Adds what the form says about the client, and gives the header's value where that is used. `token_url`: whom
+    /// an assertion is for, unless it says otherwise.
+    ///
+    /// # Errors
+    /// `Internal` when the assertion cannot be signed.
+    pub(crate) fn identify(
+        &self,
+        form: &mut Form,
+        token_url: &str,
+        now: SystemTime,
+    ) -> Result<Option<Secret>> {
+        match (&self.secret, &self.style) {
             (Some(secret), ClientStyle::Basic) => {
                 let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                return Some(basic(&encode(&self.id), &zeroize::Zeroizing::new(encode(secret.expose()))));
+                let secret = zeroize::Zeroizing::new(encode(secret.expose()));
+                return Ok(Some(basic(&encode(&self.id), &secret)));
+            }
+            (_, ClientStyle::PrivateKeyJwt(assertion)) => {
+                let audience = assertion.audience.as_deref().unwrap_or(token_url);
+                let signed = client_assertion(&self.key(assertion)?, &self.id, audience, now)?;
+                form.push(("client_id".into(), self.id.as_str().into()));
+                form.push((ASSERTION_TYPE.into(), JWT_ASSERTION.into()));
+                form.push(("client_assertion".into(), signed));
             }
             _ if self.id.is_empty() => {}
             (Some(secret), ClientStyle::Body) => {
@@ -319,6 +376,15 @@ impl OAuthClient {
             }
             (None, _) => form.push(("client_id".into(), self.id.as_str().into())),
         }
-        None
+        Ok(None)
+    }
+
+    fn key(&self, assertion: &ClientAssertion) -> Result<SigningKey> {
+        let pem = self.secret.as_ref().filter(|secret| !secret.is_empty());
+        let pem =
+            pem.ok_or_else(|| Error::config("client_secret", "is empty: it is the client's private key"))?;
+        let key = SigningKey::new(assertion.algorithm, pem)
+            .map_err(|error| Error::config("client_secret", error.message()))?;
+        Ok(key.with_id(assertion.key_id.clone()))
     }
 }

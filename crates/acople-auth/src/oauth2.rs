@@ -11,13 +11,13 @@ use acople_core::{
 };
 use acople_http::{secure_base, secure_url};
 use async_trait::async_trait;
-use http::header::AUTHORIZATION;
 use tokio::time::Instant;
 
-use crate::cell::{Cell, Need, Settings};
+use crate::cell::{Cell, Held, Need, Settings};
 use crate::events::TokenEvents;
 use crate::grant::{Grant, OAuthClient, Ready, Rotation};
 use crate::jwt::Signer;
+use crate::pinned::Pinned;
 use crate::revocation::Revocation;
 use crate::token_endpoint::TokenEndpoint;
 use crate::vault::Vault;
@@ -75,6 +75,15 @@ impl OAuth2 {
             },
             resources: resources.clone(),
         })
+    }
+
+    /// The credentials of one chain of pages, for vendors that bind cursors to tokens.
+    pub fn pinned(&self) -> Pinned {
+        Pinned::new(self.clone())
+    }
+
+    pub(crate) async fn held(&self) -> Result<Arc<Held>> {
+        self.0.tokens(Need::Token).await
     }
 
     /// Begins with tokens that were stored just now.
@@ -135,12 +144,7 @@ impl OAuth2 {
 #[async_trait]
 impl AuthProvider for OAuth2 {
     async fn authorize(&self, _cx: &Context, request: &mut Request) -> Result<AuthStamp> {
-        let held = self.0.tokens(Need::Token).await?;
-        let header = held.header.clone().ok_or_else(|| {
-            Error::config(AUTHORIZATION.as_str(), "the token has characters that a header cannot carry")
-        })?;
-        request.headers_mut().insert(AUTHORIZATION, header);
-        Ok(AuthStamp(held.stamp))
+        self.held().await?.put(request)
     }
 
     async fn refresh(&self, _cx: &Context, refused: AuthStamp) -> Result<Refresh> {
@@ -230,6 +234,12 @@ impl OAuth2Builder {
     pub fn revocation_url(mut self, url: &str) -> Result<Self> {
         self.settings.revocation = Some(Revocation::new(url, &self.resources)?);
         Ok(self)
+    }
+
+    /// Names the key that signs assertions in their header (`kid`), for vendors that know several keys of the app;
+    /// without an effect on grants that have no assertion.
+    pub fn key_id(self, key_id: impl Into<String>) -> Self {
+        self.assertion(|signer| signer.name_key(key_id.into()))
     }
 
     /// Changes what assertions say; without an effect on grants that have none.

@@ -38,10 +38,14 @@ pub(crate) fn rsa_private_key(pem: &str) -> Result<KeyPair> {
 pub(crate) fn p256_private_key(pem: &str) -> Result<EcdsaKeyPair> {
     let (label, der) = private_key(pem)?;
     if label != "PRIVATE KEY" {
-        return Err(Error::config(FIELD, "the private key is not PKCS#8, as .p8 files have it"));
+        return Err(Error::config(
+            FIELD,
+            "the private key is not PKCS#8, as .p8 files have it: convert it with openssl pkcs8 -topk8 -nocrypt",
+        ));
     }
-    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der)
-        .map_err(|_| Error::config(FIELD, "the private key is not a P-256 key, or is damaged"))
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).map_err(|_| {
+        Error::config(FIELD, "the private key is not a P-256 key, which ES256 needs, or is damaged")
+    })
 }
 
 /// Label and DER of the first private-key block.

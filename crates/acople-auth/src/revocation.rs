@@ -1,6 +1,8 @@
 //! Gives tokens back to the vendor (RFC 7009).
 
-use acople_core::{Context, Error, Resources, Result, Secret};
+use std::sync::Arc;
+
+use acople_core::{Clock, Context, Error, Resources, Result, Secret};
 use acople_http::{Answer, Call, Client, Repeat, secure_url};
 use http::header::AUTHORIZATION;
 use url::Url;
@@ -19,6 +21,7 @@ pub(crate) struct Revocation {
     url: Url,
     client: Client,
     tenant: String,
+    clock: Arc<dyn Clock>,
 }
 
 impl Revocation {
@@ -28,7 +31,7 @@ impl Revocation {
         let url = secure_url(url)
             .map_err(|fault| Error::config("revocation_url", format!("the revocation URL {fault}")))?;
         let client = client(&url, false, resources)?;
-        Ok(Self { url, client, tenant: resources.tenant.clone() })
+        Ok(Self { url, client, tenant: resources.tenant.clone(), clock: resources.clock.clone() })
     }
 
     /// Revokes the refresh token, and with it what came of it; without one, or where the vendor takes none,
@@ -36,26 +39,27 @@ impl Revocation {
     pub(crate) async fn revoke(
         &self,
         oauth: &OAuthClient,
+        token_url: &str,
         refresh: Option<&Secret>,
         access: Option<&Secret>,
     ) -> Result<()> {
         if let Some(token) = refresh {
-            match self.ask(oauth, token, "refresh_token").await {
+            match self.ask(oauth, token_url, token, "refresh_token").await {
                 Err(error) if error.code() == Some("unsupported_token_type") && access.is_some() => {}
                 result => return result,
             }
         }
         match access {
-            Some(token) => self.ask(oauth, token, "access_token").await,
+            Some(token) => self.ask(oauth, token_url, token, "access_token").await,
             None => Ok(()),
         }
     }
 
-    async fn ask(&self, oauth: &OAuthClient, token: &Secret, hint: &str) -> Result<()> {
+    async fn ask(&self, oauth: &OAuthClient, token_url: &str, token: &Secret, hint: &str) -> Result<()> {
         let mut redactor = Redactor::default();
         redactor.add(token);
         let mut form: Form = vec![("token".into(), token.clone()), ("token_type_hint".into(), hint.into())];
-        let header = oauth.identify(&mut form);
+        let header = oauth.identify(&mut form, token_url, self.clock.now())?;
         if let Some(secret) = &oauth.secret {
             redactor.add(secret);
         }

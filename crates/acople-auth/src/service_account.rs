@@ -6,7 +6,7 @@ use acople_core::{Error, Resources, Result, Secret};
 use acople_http::secure_url;
 use serde::Deserialize;
 
-use crate::{ClientStyle, Grant, OAuth2, OAuth2Builder, OAuthClient};
+use crate::{ClientStyle, Grant, JwtAlgorithm, OAuth2, OAuth2Builder, OAuthClient};
 
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 
@@ -28,6 +28,7 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 pub struct ServiceAccount {
     email: String,
     private_key: Secret,
+    key_id: String,
     token_url: String,
 }
 
@@ -39,6 +40,8 @@ struct KeyFile {
     client_email: String,
     #[serde(default)]
     private_key: Secret,
+    #[serde(default)]
+    private_key_id: String,
     #[serde(default)]
     token_uri: Option<String>,
 }
@@ -69,7 +72,12 @@ impl ServiceAccount {
         if !host.is_some_and(|h| h == "accounts.google.com" || h.ends_with(".googleapis.com")) {
             return Err(Error::config(field, "the key file's token_uri is not Google's"));
         }
-        Ok(Self { email: file.client_email, private_key: file.private_key, token_url })
+        Ok(Self {
+            email: file.client_email,
+            private_key: file.private_key,
+            key_id: file.private_key_id,
+            token_url,
+        })
     }
 
     /// The account's e-mail address, which resources are shared with.
@@ -98,11 +106,13 @@ impl ServiceAccount {
             issuer: self.email.clone(),
             subject: user.unwrap_or(&self.email).to_owned(),
             audience: self.token_url.clone(),
+            algorithm: JwtAlgorithm::Rs256,
             private_key_pem: self.private_key.clone(),
         };
         let alone = user.is_none();
         Ok(OAuth2::builder(connector, &self.token_url, client, grant, resources)?.assertion(|signer| {
             signer.scope = Some(scopes.join(" "));
+            signer.name_key(self.key_id.clone());
             if alone {
                 signer.subject.clear();
             }

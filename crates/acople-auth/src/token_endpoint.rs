@@ -9,7 +9,7 @@ use http::header::AUTHORIZATION;
 use url::Url;
 
 use crate::answer::{TokenAnswer, Wanted};
-use crate::grant::{Form, OAuthClient, Ready, Rotation};
+use crate::grant::{ASSERTION_TYPE, Form, OAuthClient, Ready, Rotation};
 use crate::redactor::Redactor;
 use crate::refusal::{is_final, refusal};
 use crate::skew;
@@ -95,11 +95,16 @@ impl TokenEndpoint {
             Err(failed) => failed,
         };
         match failed.skew {
-            Some(skew) if matches!(self.grant, Ready::Jwt(_)) && self.learns(skew) => {
-                self.once(refresh).await
-            }
+            Some(skew) if self.signs(&failed.error) && self.learns(skew) => self.once(refresh).await,
             _ => Err(failed),
         }
+    }
+
+    /// Whether a refused call carried the time in a signature, so that a wrong clock may be why. A refusal of the
+    /// client comes before anything of the grant is used up.
+    fn signs(&self, refusal: &Error) -> bool {
+        matches!(self.grant, Ready::Jwt(_))
+            || (self.oauth.signs() && refusal.fields().iter().any(|field| field == "client_id"))
     }
 
     async fn once(&self, refresh: Option<&Secret>) -> Result<TokenAnswer, Failed> {
@@ -126,10 +131,10 @@ impl TokenEndpoint {
     fn call(&self, refresh: Option<&Secret>, redactor: &mut Redactor) -> Result<Call> {
         let now = skew::shifted(self.client.clock().now(), self.skew.load(Ordering::Relaxed));
         let mut form = self.grant.form(refresh, now)?;
-        let header = self.oauth.identify(&mut form);
+        let header = self.oauth.identify(&mut form, self.url.as_str(), now)?;
         form.extend(self.params.iter().cloned());
         for (name, value) in &form {
-            if !matches!(name.as_ref(), "grant_type" | "scope" | "client_id") {
+            if !matches!(name.as_ref(), "grant_type" | "scope" | "client_id" | ASSERTION_TYPE) {
                 redactor.add(value);
             }
         }

@@ -6,6 +6,7 @@ use acople_core::{Error, ErrorKind, Lesson, Result};
 use http::StatusCode;
 
 use crate::Answer;
+use crate::challenge::missing_scope;
 
 /// Says what an answer means. Sees every answer, 2xx included: many vendors report failures inside 200.
 ///
@@ -34,11 +35,13 @@ impl Classifier for StatusClassifier {
 }
 
 /// The error that a status means by itself (RFC 9110), with `Retry-After` and a request id taken from
-/// the usual headers. Vendors' classifiers start from it and add code, message and fields.
+/// the usual headers, and the scope that is missing where a 403 names it (RFC 6750, 3.1). Vendors' classifiers start from it and add code, message and fields.
 pub fn status_error(answer: &Answer) -> Error {
     let status = answer.status();
     let (kind, message) = match status {
-        StatusCode::UNAUTHORIZED => (ErrorKind::Reauth, "the credentials were refused"),
+        StatusCode::UNAUTHORIZED => {
+            (ErrorKind::Reauth, "the credentials were refused: check them, or connect the account again")
+        }
         StatusCode::FORBIDDEN => (ErrorKind::Permission, "not allowed"),
         StatusCode::NOT_FOUND => (ErrorKind::NotFound, "not found"),
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {
@@ -62,6 +65,12 @@ pub fn status_error(answer: &Answer) -> Error {
         && let Some(wait) = answer.retry_after()
     {
         error = error.with_retry_after(wait);
+    }
+    if kind == ErrorKind::Permission
+        && let Some(scope) = missing_scope(answer.headers())
+    {
+        let message = format!("not allowed: the credentials lack the scope {scope}");
+        error = error.with_message(message).with_code("insufficient_scope");
     }
     for name in ["x-request-id", "request-id", "x-correlation-id"] {
         if let Some(id) = answer.header(name) {

@@ -7,6 +7,7 @@ mod body;
 mod breaker;
 mod cached;
 mod call;
+mod challenge;
 mod changes;
 mod charset;
 mod classify;

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acople_auth::{ClientStyle, Grant, OAuth2, OAuthClient, StaticAuth};
+use acople_auth::{ClientStyle, Grant, JwtAlgorithm, OAuth2, OAuthClient, StaticAuth};
 use acople_core::{Progress, Resources, Secret, WireFault};
 use acople_http::{Call, Client};
 use acople_testkit::memory::MemoryStore;
@@ -119,6 +119,7 @@ fn provider(resources: &Resources, kind: usize, key: &TestKey) -> OAuth2 {
             issuer: "app".into(),
             subject: "user".into(),
             audience: "login".into(),
+            algorithm: JwtAlgorithm::Rs256,
             private_key_pem: Secret::from(key.pkcs8_pem()),
         },
     };

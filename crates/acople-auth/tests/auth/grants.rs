@@ -1,6 +1,6 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use acople_auth::{ClientStyle, Grant, OAuth2, OAuthClient};
+use acople_auth::{ClientStyle, Grant, JwtAlgorithm, OAuth2, OAuthClient};
 use acople_core::{Clock, ErrorKind, Secret};
 use acople_testkit::Reply;
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -24,6 +24,7 @@ fn jwt(vendor: &Vendor, key: &str) -> acople_core::Result<OAuth2> {
         issuer: "consumer-key".into(),
         subject: "user@example.com".into(),
         audience: "https://login.example.com".into(),
+        algorithm: JwtAlgorithm::Rs256,
         private_key_pem: key.into(),
     };
     let nobody = OAuthClient { id: String::new(), secret: None, style: ClientStyle::Body };
@@ -222,6 +223,7 @@ fn an_incomplete_assertion_names_the_field() {
         issuer: "consumer-key".into(),
         subject: String::new(),
         audience: "https://login.example.com".into(),
+        algorithm: JwtAlgorithm::Rs256,
         private_key_pem: Secret::from(key.pkcs8_pem()),
     };
     let error = OAuth2::builder("example", TOKEN_URL, app(), grant, &vendor.resources()).unwrap_err();

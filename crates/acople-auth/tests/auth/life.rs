@@ -8,11 +8,12 @@ use acople_auth::{Grant, OAuth2, Rotation, TokenEvent, TokenEvents, TokenObserve
 use acople_core::{
     Clock, ConnectionKey, ErrorKind, Generation, Progress, Resources, TokenSet, TokenStore, WireFault,
 };
+use acople_http::Client;
 use acople_testkit::memory::MemoryStore;
 use acople_testkit::{Reply, Sent};
 use tokio::time::sleep;
 
-use crate::vendor::{TOKEN_URL, Vendor, app, authorization, client, read, refreshing};
+use crate::vendor::{BASE, TOKEN_URL, Vendor, app, authorization, client, read, refreshing};
 
 const REVOKE_URL: &str = "https://login.example.com/oauth/revoke";
 
@@ -218,6 +219,42 @@ async fn auth_17_replaced_credentials_are_used_from_then_on_and_requests_on_thei
     assert_eq!((calls.len(), carried(&calls[6])), (7, "Bearer at-host".to_owned()));
     assert_eq!(vendor.token_calls().len(), 1);
     assert_eq!(diary.read(), ["renewed, rotated: true"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn auth_17_a_chain_of_pages_carries_one_token_or_ends_where_the_vendor_binds_cursors_to_tokens() {
+    let vendor = Vendor::new();
+    let (_, store, resources) = watched(&vendor);
+    let auth = refreshing(&resources, "rt-0").build();
+    let chain = || {
+        let pinned = Arc::new(auth.pinned());
+        Client::with_resources(BASE, &vendor.resources()).unwrap().auth(pinned).build()
+    };
+    let (first, others) = (chain(), client(&vendor, &auth));
+    read(&first, 1).await.unwrap();
+    // The host replaces the credentials between two pages; the vendor takes the old ones for a while yet.
+    let key = resources.connection_key("example");
+    let (_, generation) = TokenStore::load(&*store, &key).await.unwrap().unwrap();
+    TokenStore::save(&*store, &key, generation, &connected("at-host", "rt-host")).await.unwrap();
+    assert!(auth.reload().await.unwrap());
+    read(&first, 2).await.unwrap();
+    vendor.change(|rules| (rules.access, rules.refresh) = ("at-host".into(), "rt-host".into()));
+    read(&others, 3).await.unwrap();
+    // Then the vendor takes them no longer: the chain ends, instead of going on with another token.
+    for _ in 0..2 {
+        assert_eq!(read(&first, 4).await.unwrap_err().kind(), ErrorKind::CursorExpired);
+    }
+    read(&chain(), 5).await.unwrap();
+    let carried: Vec<_> = vendor
+        .resource_calls()
+        .iter()
+        .map(|sent| (sent.request.url().path().to_owned(), sent.header("authorization").unwrap().to_owned()))
+        .collect();
+    let expected =
+        [("1", "at-1"), ("2", "at-1"), ("3", "at-host"), ("4", "at-1"), ("4", "at-1"), ("5", "at-host")];
+    let expected = expected.map(|(id, token)| (format!("/records/{id}"), format!("Bearer {token}")));
+    assert_eq!(carried, expected);
+    assert_eq!(vendor.token_calls().len(), 1, "what is new is there already");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod canary;
+mod canary_providers;
 mod chosen;
+mod client_keys;
 mod clocks;
 mod configs;
 mod connecting;
@@ -20,4 +22,5 @@ mod static_credentials;
 mod storing;
 mod suspended;
 mod vendor;
+mod what_to_do;
 mod workers;

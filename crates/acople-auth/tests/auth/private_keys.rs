@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -29,6 +29,14 @@ impl TestKey {
     pub(crate) fn pkcs1_pem(&self) -> String {
         pem("RSA PRIVATE KEY", &self.pkcs8[26..])
     }
+}
+
+/// A P-256 key as PEM text, and its public half.
+pub(crate) fn p256() -> (String, Vec<u8>) {
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref()).unwrap();
+    (pem("PRIVATE KEY", document.as_ref()), pair.public_key().as_ref().to_vec())
 }
 
 pub(crate) fn pem(label: &str, der: &[u8]) -> String {
