@@ -7,6 +7,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::der::Der;
+
 const FIELD: &str = "certificates";
 
 /// Longest certificate, in bytes.
@@ -127,27 +129,5 @@ fn subject_key(der: &[u8]) -> Option<Result<PublicKey>> {
             _ => unfit(),
         }),
         _ => Some(unfit()),
-    }
-}
-
-/// The rest of a DER value.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// Takes the next value, which has this tag, and gives its content.
-    fn expect(&mut self, tag: u8) -> Option<Der<'a>> {
-        let (&found, rest) = self.0.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = if first < 0x80 {
-            (usize::from(first), rest)
-        } else {
-            // Three bytes of length are more than a certificate has.
-            let count = usize::from(first & 0x7f);
-            let (digits, rest) = rest.split_at_checked(count).filter(|_| (1..=3).contains(&count))?;
-            (digits.iter().fold(0, |sum, &digit| sum << 8 | usize::from(digit)), rest)
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        (found == tag).then_some(Der(content))
     }
 }
