@@ -1,5 +1,6 @@
 //! Reads an assertion that was verified: whether it counts here and now (SAML Profiles, 4.1.4.3), and for whom.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use acople_core::{Error, ErrorKind, Result};
@@ -173,23 +174,25 @@ fn check_times(expected: &Expected<'_>, element: &Element, what: &str) -> Result
     Ok(until)
 }
 
-/// The attributes by their names: a text, or an array of several.
+/// The attributes by their names: a text, or an array of several. Some providers write an attribute once for each value.
 fn attributes(assertion: &Element) -> Result<Map<String, Value>> {
-    let mut claims: Map<String, Value> = Map::new();
+    let mut found: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for statement in assertion.named(SAML, "AttributeStatement") {
         for attribute in statement.named(SAML, "Attribute") {
             let name = attribute.attribute("Name").ok_or_else(|| broken("an attribute has no name"))?;
+            let values = found.entry(name).or_default();
             // Structured values are none that an identity is made of.
-            let values =
-                attribute.named(SAML, "AttributeValue").filter(|value| value.elements().next().is_none());
-            let mut values = values.map(|value| value.text().map(Value::from)).collect::<Result<Vec<_>>>()?;
-            let value = if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) };
-            if claims.insert(name.to_owned(), value).is_some() {
-                return Err(refused(format!("the assertion has the attribute {name} twice")));
+            for value in
+                attribute.named(SAML, "AttributeValue").filter(|value| value.elements().next().is_none())
+            {
+                values.push(value.text()?.into());
             }
         }
     }
-    Ok(claims)
+    let single = |mut values: Vec<Value>| {
+        if values.len() == 1 { values.swap_remove(0) } else { Value::Array(values) }
+    };
+    Ok(found.into_iter().map(|(name, values)| (name.to_owned(), single(values))).collect())
 }
 
 fn one<'a>(parent: &'a Element, local: &str) -> Result<&'a Element> {

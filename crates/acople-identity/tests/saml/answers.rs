@@ -277,6 +277,17 @@ async fn a_name_that_changes_with_each_login_is_no_subject() {
 }
 
 #[tokio::test]
+async fn an_attribute_that_is_written_once_for_each_value_has_all_of_them() {
+    let world = World::with(TestIdp::p256(), |app| app.groups_from("Role").groups_from("groups"));
+    let roles = "<saml:AuthnStatement></saml:AuthnStatement><saml:AttributeStatement><saml:Attribute Name=\"Role\">\
+                 <saml:AttributeValue>a</saml:AttributeValue></saml:Attribute><saml:Attribute Name=\"Role\">\
+                 <saml:AttributeValue>b</saml:AttributeValue></saml:Attribute></saml:AttributeStatement>";
+    let identity = world.login_saying(|says| says.statement = roles).await.unwrap();
+    assert!(identity.groups.iter().eq(["a", "admins", "b", "staff"]));
+    assert_eq!(identity.claims["Role"], serde_json::json!(["a", "b"]));
+}
+
+#[tokio::test]
 async fn requests_and_metadata_say_what_a_provider_needs_to_know() {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let pem = |label: &str, der: &[u8]| {

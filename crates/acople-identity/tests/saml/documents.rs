@@ -60,6 +60,27 @@ async fn auth_19_an_entity_is_refused_in_text_and_in_attributes() {
 }
 
 #[tokio::test]
+async fn body_13_a_document_type_expands_nothing_and_fetches_nothing() {
+    let world = World::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    // A thousand million texts, if anybody wrote them out.
+    let levels = repeated(1..10, |n| format!("<!ENTITY l{n} \"{}\">", format!("&l{};", n - 1).repeat(10)));
+    for (subset, name) in [
+        (format!("<!DOCTYPE x [<!ENTITY l0 \"lol\">{levels}]>"), "&l9;"),
+        (format!("<!DOCTYPE x [<!ENTITY e SYSTEM \"http://{address}/e\">]>"), "&e;"),
+        (format!("<!DOCTYPE x SYSTEM \"http://{address}/dtd\">"), "x"),
+        (format!("<!DOCTYPE x [<!ENTITY % p SYSTEM \"http://{address}/p\">%p;]>"), "x"),
+    ] {
+        let result =
+            world.login(|idp, says| format!("{subset}{}", signed(idp, &says).replace("alice", name))).await;
+        refused(result, Protocol, "document type (DTD): refused");
+    }
+    assert!(listener.accept().is_err(), "something was fetched");
+}
+
+#[tokio::test]
 async fn body_13_size_depth_elements_attributes_and_namespaces_are_bounded() {
     let world = World::with(TestIdp::p256(), |app| app.max_bytes(32 << 20));
     let inside = |content: String| {
