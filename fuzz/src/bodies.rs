@@ -245,7 +245,9 @@ pub fn saml_answer(data: &[u8]) {
         form_urlencoded(&[("RelayState", pending.relay_state()), ("SAMLResponse", &base64(data))]);
     let complete = std::pin::pin!(app.complete("session", pending, &form));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(result) = complete.poll(&mut context) else { panic!("nothing is waited for") };
+    let std::task::Poll::Ready(result) = complete.poll(&mut context) else {
+        unreachable!("nothing is waited for");
+    };
     let kind = result.expect_err("nobody has the key").kind();
     let reasons = [ErrorKind::Reauth, ErrorKind::Invalid, ErrorKind::Protocol, ErrorKind::TooLarge];
     assert!(reasons.contains(&kind), "{kind}");
