@@ -1,6 +1,5 @@
 //! The service provider: what it is told, and the two halves of a login.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -319,15 +318,5 @@ impl ServiceProviderBuilder {
             replay: self.replay.unwrap_or_else(|| Arc::new(InMemoryReplay::default())),
             clock: self.clock,
         })))
-    }
-}
-
-impl fmt::Display for Signed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Assertion => "assertion",
-            Self::Answer => "answer",
-            Self::Both => "assertion and answer",
-        })
     }
 }
