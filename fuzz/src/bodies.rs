@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use acople_auth::{ClientStyle, Grant, OAuth2, OAuthClient};
 use acople_core::json::{Cells, Envelope, FieldPath, Page, Projection, elements, members};
-use acople_core::{AuthProvider, Context, Cursor, ErrorKind, Lesson, Request, Resources};
+use acople_core::{AuthProvider, Clock, Context, Cursor, ErrorKind, Lesson, Request, Resources};
+use acople_identity::ldap::{Attribute, Dn, Filter};
+use acople_identity::saml::{Certificate, Idp, ServiceProvider};
 use acople_testkit::{Reply, ScriptedTransport};
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
@@ -17,12 +19,14 @@ use serde::de::IgnoredAny;
 pub type Body = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Body); 6] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("cursor", cursor),
+    ("ldap_value", ldap_value),
     ("link", link),
     ("page_split", page_split),
     ("rate_limit_fields", rate_limit_fields),
     ("retry_after", retry_after),
+    ("saml_answer", saml_answer),
     ("token_answer", token_answer),
 ];
 
@@ -237,4 +241,103 @@ fn whole(value: &serde_json::Value) -> bool {
 /// What another parser says.
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// A value in an LDAP filter and in a name.
+///
+/// # Panics
+/// When it is read back as anything but itself.
+pub fn ldap_value(data: &[u8]) {
+    let uid = Attribute::new("uid").expect("it is a name");
+    let filter = Filter::eq(&uid, data).to_string();
+    let written = filter.strip_prefix("(uid=").and_then(|rest| rest.strip_suffix(')')).expect("an equality");
+    assert!(!written.contains(['*', '(', ')', '\0']), "{written:?} has a meaning");
+    assert_eq!(unescaped(written), data, "a value is itself");
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let dn = Dn::new("dc=x").expect("it is a name").child(&uid, text).to_string();
+    assert!(Dn::new(&dn).is_ok(), "{dn:?} is no name");
+    let written = dn.strip_prefix("uid=").and_then(|rest| rest.strip_suffix(",dc=x")).expect("a child");
+    assert_eq!(unescaped(written), data, "a value is itself");
+}
+
+/// What stands behind backslashes: two hexadecimal digits, or the character itself.
+fn unescaped(written: &str) -> Vec<u8> {
+    let mut bytes = written.bytes();
+    let mut read = Vec::new();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            read.push(byte);
+            continue;
+        }
+        let escaped = bytes.next().expect("something is escaped");
+        match char::from(escaped).to_digit(16) {
+            Some(high) => {
+                let low = bytes.next().and_then(|low| char::from(low).to_digit(16)).expect("a second digit");
+                read.push(u8::try_from(high * 16 + low).expect("two digits"));
+            }
+            None => read.push(escaped),
+        }
+    }
+    read
+}
+
+/// A SAML answer to the request `_AAAA...` (44 characters), at noon of 1 January 2026.
+///
+/// # Panics
+/// When somebody gets in, who has no key, or is refused for no reason.
+pub fn saml_answer(data: &[u8]) {
+    #[derive(Debug)]
+    struct Noon;
+    impl Clock for Noon {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800)
+        }
+    }
+    let certificates = Certificate::parse(include_str!("../../crates/acople-identity/tests/saml/idp.pem"));
+    let idp = Idp::new(
+        "https://idp.example.com",
+        "https://idp.example.com/sso",
+        certificates.expect("a certificate"),
+    );
+    let acs = "https://app.example.com/saml/acs";
+    let app = ServiceProvider::builder("https://app.example.com/saml", acs, idp.expect("an address"))
+        .clock(std::sync::Arc::new(Noon))
+        .build()
+        .expect("all is set");
+    let (_, pending) = app.begin("session").expect("a session");
+    let mut pending = serde_json::to_value(pending).expect("it can be kept");
+    pending["request_id"] = format!("_{}", "A".repeat(43)).into();
+    let pending: acople_identity::saml::PendingLogin =
+        serde_json::from_value(pending).expect("it can be kept");
+    let form: String =
+        form_urlencoded(&[("RelayState", pending.relay_state()), ("SAMLResponse", &base64(data))]);
+    let complete = std::pin::pin!(app.complete("session", pending, &form));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(result) = complete.poll(&mut context) else {
+        unreachable!("nothing is waited for");
+    };
+    let kind = result.expect_err("nobody has the key").kind();
+    let reasons = [ErrorKind::Reauth, ErrorKind::Invalid, ErrorKind::Protocol, ErrorKind::TooLarge];
+    assert!(reasons.contains(&kind), "{kind}");
+}
+
+fn form_urlencoded(fields: &[(&str, &str)]) -> String {
+    let field = |(name, value): &(&str, &str)| {
+        format!("{name}={}", value.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"))
+    };
+    fields.iter().map(field).collect::<Vec<_>>().join("&")
+}
+
+fn base64(data: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in data.chunks(3) {
+        let bits =
+            chunk.iter().chain(&[0, 0]).take(3).fold(0_usize, |bits, &byte| bits << 8 | usize::from(byte));
+        for place in 0..4 {
+            let digit = char::from(DIGITS[bits >> (18 - 6 * place) & 63]);
+            out.push(if place > chunk.len() { '=' } else { digit });
+        }
+    }
+    out
 }

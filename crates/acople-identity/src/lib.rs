@@ -1,13 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 mod api_keys;
+#[cfg(any(feature = "ldap", feature = "saml"))]
+mod der;
 mod identity;
 mod json;
 #[cfg(feature = "jwks")]
 mod jwks;
 mod jwt;
+#[cfg(feature = "ldap")]
+pub mod ldap;
 #[cfg(feature = "oidc")]
 mod oidc;
+#[cfg(feature = "saml")]
+pub mod saml;
 
 #[cfg(feature = "oidc")]
 pub use acople_auth::PendingConnect;
