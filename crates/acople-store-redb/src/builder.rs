@@ -7,10 +7,10 @@ use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use acople_core::{Error, ErrorKind, Result};
+use acople_seal::{Keyring, MAX_WRAPS, MasterKey};
 
 use crate::file::{self, Opened};
 use crate::rewrap::check_keys;
-use crate::seal::{Keyring, MAX_WRAPS, MasterKey};
 use crate::store::{Opener, RedbStore, Settings};
 
 /// Options of a [`RedbStore`].
@@ -122,11 +122,12 @@ impl RedbStoreBuilder {
     }
 
     fn settings(&self, name: String) -> Result<Settings> {
+        let keys = self.newest.clone().map_or_else(Keyring::default, Keyring::new);
         Ok(Settings {
             name,
             max_state: self.max_state,
             wrap_limit: self.wrap_limit,
-            keys: Keyring::new(self.newest.clone(), self.old.clone())?,
+            keys: self.old.iter().cloned().try_fold(keys, Keyring::with_old)?,
         })
     }
 }

@@ -3,18 +3,18 @@
 mod builder;
 mod checkpoints;
 mod fault;
+mod fence;
 mod file;
 mod leases;
 mod quarantine;
 mod record;
 mod recover;
 mod rewrap;
-mod seal;
 mod store;
 mod tables;
 mod tokens;
 
+pub use acople_seal::MasterKey;
 pub use builder::RedbStoreBuilder;
 pub use rewrap::Rewrap;
-pub use seal::MasterKey;
 pub use store::{Damage, RedbStore};

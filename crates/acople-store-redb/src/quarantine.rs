@@ -7,12 +7,12 @@ use redb::{ReadableTableMetadata, WriteTransaction};
 use zeroize::Zeroizing;
 
 use acople_core::{Error, ErrorKind, QuarantineStore, Quarantined, Result};
+use acople_seal::Place;
 
 use crate::RedbStore;
 use crate::fault::Fault;
 use crate::record::{self, Kind, Record, check_key};
 use crate::rewrap::charge;
-use crate::seal::{Place, seal};
 use crate::store::Inner;
 use crate::tables::{QUARANTINE, QUARANTINE_BY_SYNC};
 
@@ -36,7 +36,7 @@ impl QuarantineStore for RedbStore {
                 forget(tx, &id)?;
                 let key = [id.as_str(), sync.as_str(), tenant.as_str()];
                 let payload = match inner.keys.newest() {
-                    Some(master) => [&[SEALED], seal(master, &place(&key), json)?.as_slice()].concat(),
+                    Some(master) => [&[SEALED], master.seal(&place(&key), json)?.as_slice()].concat(),
                     None => [&[PLAIN], json.as_slice()].concat(),
                 };
                 let bytes = record::encode(Kind::Quarantine, 0, &key, &payload)?;

@@ -6,12 +6,12 @@ use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use zeroize::Zeroizing;
 
 use acople_core::{ConnectionKey, Error, ErrorKind, Result};
+use acople_seal::MasterKey;
 
 use crate::RedbStore;
 use crate::fault::{Failure, Fault};
 use crate::quarantine::{self, PLAIN, SEALED};
 use crate::record::{self, Kind};
-use crate::seal::{MasterKey, key_id, seal};
 use crate::store::{Inner, Settings};
 use crate::tables::{META, QUARANTINE, TOKENS, get_meta, put_meta};
 use crate::tokens;
@@ -43,7 +43,7 @@ impl RedbStore {
     /// # Errors
     /// `Config` without a master key, or when the key's uses are spent; those of every write.
     pub async fn rewrap(&self) -> Result<Rewrap> {
-        self.0.keys.required(&self.0.name)?;
+        self.0.master_key()?;
         let mut report = Rewrap::default();
         let mut after = None;
         while let Some(last) =
@@ -111,9 +111,9 @@ pub(crate) fn check_keys(db: &Database, settings: &Settings) -> Result<()> {
     let check = || -> Result<(), Fault> {
         let tx = db.begin_read()?;
         let meta = tx.open_table(META)?;
-        for key in settings.keys.all() {
+        for key in settings.keys.keys() {
             if let Some((_, check_row)) = get_meta(&meta, &row_name(key))?
-                && !key.made(&check_row)
+                && !key.recognises(&check_row)
             {
                 return Err(Error::config(
                     "master_key",
@@ -145,7 +145,7 @@ fn rewrap_tokens(
     report: &mut Rewrap,
     after: Option<ConnectionKey>,
 ) -> Result<Option<ConnectionKey>, Fault> {
-    let master = inner.keys.required(&inner.name)?;
+    let master = inner.master_key()?;
     let mut keys = Vec::new();
     {
         let table = tx.open_table(TOKENS)?;
@@ -171,7 +171,7 @@ fn rewrap_tokens(
             report.fail(Error::new(ErrorKind::Internal, format!("tokens of {parts:?} are damaged")));
             continue;
         };
-        if key_id(record.payload) == Some(master.id()) {
+        if !inner.keys.needs_rewrap(record.payload) {
             report.current += 1;
             continue;
         }
@@ -179,7 +179,7 @@ fn rewrap_tokens(
         match inner.keys.open(&place, record.payload) {
             Ok(text) => {
                 charge(tx, inner, master, 1)?;
-                tokens::put(tx, key, record.generation, &seal(master, &place, text)?)?;
+                tokens::put(tx, key, record.generation, &master.seal(&place, text)?)?;
                 report.done += 1;
             }
             Err(e) => report.fail(Error::new(e.kind(), format!("tokens of {parts:?}: {}", e.message()))),
@@ -195,7 +195,7 @@ fn rewrap_quarantine(
     report: &mut Rewrap,
     after: Option<String>,
 ) -> Result<Option<String>, Fault> {
-    let master = inner.keys.required(&inner.name)?;
+    let master = inner.master_key()?;
     let mut table = tx.open_table(QUARANTINE)?;
     let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let mut ids = Vec::new();
@@ -212,7 +212,7 @@ fn rewrap_quarantine(
         };
         let place = quarantine::place(&record.key);
         let text = match record.payload.split_first() {
-            Some((&SEALED, sealed)) if key_id(sealed) == Some(master.id()) => {
+            Some((&SEALED, sealed)) if !inner.keys.needs_rewrap(sealed) => {
                 report.current += 1;
                 continue;
             }
@@ -223,7 +223,7 @@ fn rewrap_quarantine(
         match text {
             Ok(text) => {
                 charge(tx, inner, master, 1)?;
-                let payload = [&[SEALED], seal(master, &place, text)?.as_slice()].concat();
+                let payload = [&[SEALED], master.seal(&place, text)?.as_slice()].concat();
                 let bytes = record::encode(Kind::Quarantine, 0, &record.key, &payload)?;
                 table.insert(id.as_str(), bytes.as_slice())?;
                 report.done += 1;

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use acople_core::{Error, ErrorKind, Result};
+use acople_seal::{Keyring, MasterKey};
 
 use crate::RedbStoreBuilder;
 use crate::fault::{Failure, Fault};
 use crate::file::Opened;
 use crate::leases::Leases;
-use crate::seal::Keyring;
 use crate::tables::{META, META_RECOVERED};
 
 /// Checkpoints, tokens and quarantine in one file.
@@ -262,6 +262,16 @@ impl Inner {
     /// Whether states may be missing because a damaged file was rebuilt.
     pub(crate) fn has_losses(&self) -> bool {
         lock(&self.recovered_from).is_some()
+    }
+
+    /// The newest key, or the error that says that one is needed.
+    pub(crate) fn master_key(&self) -> Result<&MasterKey> {
+        self.keys.newest().ok_or_else(|| {
+            Error::config(
+                "master_key",
+                format!("store {} keeps secrets only encrypted: open it with a master key", self.name),
+            )
+        })
     }
 
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T> {

@@ -10,19 +10,20 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use acople_core::{ConnectionKey, Error, ErrorKind, Generation, Lease, Result, Secret, TokenSet, TokenStore};
+use acople_seal::{Keyring, Place};
 
 use crate::RedbStore;
 use crate::fault::Fault;
+use crate::fence::beyond_all_writers;
 use crate::record::{self, Kind, Record, check_key};
 use crate::rewrap::charge;
-use crate::seal::{Keyring, Place, random_number, seal};
 use crate::store::Inner;
 use crate::tables::{TOKEN_FLOORS, TOKENS, TokenRow};
 
 #[async_trait]
 impl TokenStore for RedbStore {
     async fn load(&self, key: &ConnectionKey) -> Result<Option<(TokenSet, Generation)>> {
-        self.0.keys.required(&self.0.name)?;
+        self.0.master_key()?;
         let key = key.clone();
         self.read(move |inner, tx| {
             let Floor::Live(floor) = floor(&tx.open_table(TOKEN_FLOORS)?, inner, &key)? else {
@@ -43,7 +44,7 @@ impl TokenStore for RedbStore {
 
     async fn save(&self, key: &ConnectionKey, expected: Generation, tokens: &TokenSet) -> Result<Generation> {
         check_key(&parts(key))?;
-        self.0.keys.required(&self.0.name)?;
+        self.0.master_key()?;
         let text = to_text(tokens)?;
         if text.len() > self.0.max_state {
             return Err(Error::new(
@@ -75,9 +76,9 @@ impl TokenStore for RedbStore {
                 .into());
             }
             let next = next_generation(current)?;
-            let master = inner.keys.required(&inner.name)?;
+            let master = inner.master_key()?;
             charge(tx, inner, master, 1)?;
-            let sealed = seal(master, &place(&parts(&key), next), text)?;
+            let sealed = master.seal(&place(&parts(&key), next), text)?;
             put(tx, &key, next, &sealed)?;
             put_floor(tx, &key, Kind::TokenFloor, next)?;
             Ok(Generation(next))
@@ -93,8 +94,8 @@ impl TokenStore for RedbStore {
             let next = match floor(&tx.open_table(TOKEN_FLOORS)?, inner, &key) {
                 Ok(Floor::Live(generation)) => next_generation(generation)?,
                 Ok(Floor::Removed(_)) => return Ok(()),
-                // The floor itself is damaged: beyond what any writer can hold.
-                Err(Fault::Own(_)) => (1 << 62) | (random_number()? >> 3),
+                // The floor itself is damaged.
+                Err(Fault::Own(_)) => beyond_all_writers()?,
                 Err(fault) => return Err(fault),
             };
             tx.open_table(TOKENS)?.remove(row(&key))?;
