@@ -37,7 +37,8 @@ pub(crate) fn parse(address: &Secret, password: Option<&Secret>, session: &Sessi
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT);
     }
-    if config.get_ssl_mode() != SslMode::Disable {
+    // "Prefer" is what an address has that says nothing.
+    if config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(if is_local(&config) { SslMode::Disable } else { SslMode::Require });
     }
     if config.get_hosts().len() > 1 {
@@ -87,6 +88,7 @@ mod tests {
         assert_eq!(mode("host=db.example.com user=u sslmode=prefer"), SslMode::Require);
         assert_eq!(mode("postgresql://u@127.0.0.1,db.example.com/x"), SslMode::Require);
         assert_eq!(mode("host=localhost hostaddr=192.0.2.1 user=u"), SslMode::Require);
+        assert_eq!(mode("postgresql://u@127.0.0.1/x?sslmode=require"), SslMode::Require);
         assert_eq!(mode("postgresql://u@127.0.0.1/x"), SslMode::Disable);
         assert_eq!(mode("postgresql://u@[::1]/x"), SslMode::Disable);
         assert_eq!(mode("host=/run/postgresql user=u"), SslMode::Disable);

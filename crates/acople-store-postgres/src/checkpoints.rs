@@ -48,10 +48,8 @@ impl CheckpointStore for PostgresStore {
             (&inner.statements.go_on_with_state, from)
         };
         let next = next_generation(from)?;
-        let rows = inner
-            .connections
-            .query(sql, &[&sync, &tenant, &stream, &part, &from, &next, &state])
-            .await?;
+        let rows =
+            inner.connections.query(sql, &[&sync, &tenant, &stream, &part, &from, &next, &state]).await?;
         if rows.is_empty() {
             // When the connection was lost after the commit, the second attempt finds the first one's work.
             match inner.state_generation(key).await? {
@@ -104,7 +102,9 @@ impl Inner {
 
 /// A generation after this one.
 pub(crate) fn next_generation(current: i64) -> Result<i64> {
-    current.checked_add(step()).ok_or_else(|| Error::new(ErrorKind::Internal, "the generations of a row ran out"))
+    current
+        .checked_add(step())
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "the generations of a row ran out"))
 }
 
 /// A generation as it comes from the database.

@@ -54,10 +54,13 @@ impl Fault {
     /// What it means that a connection was not made.
     pub(crate) fn of_connect(error: &tokio_postgres::Error) -> Self {
         if let Some(told) = error.as_db_error() {
-            return Self::told(told.code(), told.message());
+            return Self { unsure: false, ..Self::told(told.code(), told.message()) };
         }
         if let Some(why) = refused_certificate(error) {
-            return Self::lasting(ErrorKind::Config, format!("the server's certificate is not accepted: {why}"));
+            return Self::lasting(
+                ErrorKind::Config,
+                format!("the server's certificate is not accepted: {why}"),
+            );
         }
         match io_kind(error) {
             Some(kind) => Self::passing(ErrorKind::Transient, format!("no connection to the server: {kind}")),
@@ -118,12 +121,14 @@ impl Fault {
                 ErrorKind::Config,
                 format!("{message}: grant the store's role its rights on the schema"),
             ),
-            (_, "42P01" | "3F000") => {
-                Self::lasting(ErrorKind::Config, format!("{message}: the store's tables are gone, open it again"))
-            }
-            ("XX", _) | (_, "58030") => {
-                Self::lasting(ErrorKind::Internal, format!("the server reports damage or a failed disk: {message}"))
-            }
+            (_, "42P01" | "3F000") => Self::lasting(
+                ErrorKind::Config,
+                format!("{message}: the store's tables are gone, open it again"),
+            ),
+            ("XX", _) | (_, "58030") => Self::lasting(
+                ErrorKind::Internal,
+                format!("the server reports damage or a failed disk: {message}"),
+            ),
             _ => Self::lasting(ErrorKind::Internal, message),
         };
         Self { code: Some(code.to_owned()), ..fault }

@@ -72,8 +72,7 @@ impl Inner {
 
     async fn take(&self, key: &MasterKey, uses: u64) -> Result<bool> {
         let (uses, limit) = (integer(uses), integer(self.wrap_limit));
-        let rows =
-            self.connections.query(&self.statements.charge_key, &[&key.id(), &uses, &limit]).await?;
+        let rows = self.connections.query(&self.statements.charge_key, &[&key.id(), &uses, &limit]).await?;
         Ok(!rows.is_empty())
     }
 

@@ -23,10 +23,7 @@ impl Inner {
         let micros = i64::try_from(term.as_micros()).unwrap_or(i64::MAX);
         let rows = self
             .connections
-            .query(
-                &self.statements.lease,
-                &[&tenant, &connector, &connection, &to_column(holder), &micros],
-            )
+            .query(&self.statements.lease, &[&tenant, &connector, &connection, &to_column(holder), &micros])
             .await?;
         let Some(row) = rows.first() else { return Ok(Lease::Busy(term)) };
         if get(row, 0)? {

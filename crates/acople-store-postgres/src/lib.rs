@@ -16,6 +16,7 @@ mod store;
 mod tls;
 mod tokens;
 
+pub use acople_seal::MasterKey;
 pub use builder::PostgresStoreBuilder;
 pub use rewrap::Rewrap;
 pub use store::PostgresStore;

@@ -43,7 +43,7 @@ pub(crate) fn from_column(column: String) -> String {
 }
 
 /// The parts of a key as they go into columns.
-pub(crate) fn columns<'a, const N: usize>(parts: [&'a str; N]) -> Result<[Cow<'a, str>; N]> {
+pub(crate) fn columns<const N: usize>(parts: [&str; N]) -> Result<[Cow<'_, str>; N]> {
     let columns = parts.map(to_column);
     if columns.iter().map(|column| column.len()).sum::<usize>() > MAX_KEY {
         return Err(Error::new(

@@ -92,9 +92,10 @@ impl Inner {
                     .with_record(&record.id)
             })?;
             let is_sealed = self.sealer.keyring().newest().is_some();
-            payloads.push(match is_sealed {
-                true => self.sealer.seal(&place(&key), json).await?,
-                false => json.to_vec(),
+            payloads.push(if is_sealed {
+                self.sealer.seal(&place(&key), json).await?
+            } else {
+                json.to_vec()
             });
             sealed.push(is_sealed);
             ids.push(id);

@@ -54,7 +54,8 @@ impl Inner {
             let first = after.is_none();
             let [tenant, connector, connection] = after.take().unwrap_or_default();
             let sql = &self.statements.tokens_after;
-            let rows = self.connections.query(sql, &[&tenant, &connector, &connection, &first, &ROWS]).await?;
+            let rows =
+                self.connections.query(sql, &[&tenant, &connector, &connection, &first, &ROWS]).await?;
             for row in &rows {
                 self.rewrap_token_row(master, row, report).await?;
             }
@@ -92,8 +93,7 @@ impl Inner {
     async fn rewrap_quarantine(&self, master: &MasterKey, report: &mut Rewrap) -> Result<()> {
         let mut after: Option<String> = None;
         loop {
-            let rows =
-                self.connections.query(&self.statements.quarantined_after, &[&after, &ROWS]).await?;
+            let rows = self.connections.query(&self.statements.quarantined_after, &[&after, &ROWS]).await?;
             for row in &rows {
                 self.rewrap_quarantined_row(master, row, report).await?;
             }

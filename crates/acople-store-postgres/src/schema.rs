@@ -120,8 +120,7 @@ pub(crate) async fn check_server(connections: &Connections, accept_loss: bool) -
 pub(crate) async fn prepare(connections: &Connections, schema: &str) -> Result<()> {
     let explain = |e: tokio_postgres::Error| connections.explain(&e);
     let mut connection = connections.get().await?;
-    let table = format!("{schema}.schema_version");
-    if version(&connection, &table).await.map_err(explain)? == Some(VERSION) {
+    if version(&connection, schema).await.map_err(explain)? == Some(VERSION) {
         return Ok(());
     }
     let tx = connection.transaction().await.map_err(explain)?;
@@ -130,7 +129,7 @@ pub(crate) async fn prepare(connections: &Connections, schema: &str) -> Result<(
         .await
         .map_err(explain)?;
     // Whoever had the lock before may have done it.
-    let found = version(&tx, &table).await.map_err(explain)?.unwrap_or(0);
+    let found = version(&tx, schema).await.map_err(explain)?.unwrap_or(0);
     let steps = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)).ok_or_else(|| {
         Error::new(
             ErrorKind::Config,
@@ -140,6 +139,7 @@ pub(crate) async fn prepare(connections: &Connections, schema: &str) -> Result<(
             ),
         )
     })?;
+    let table = format!("{schema}.schema_version");
     if found == 0 {
         let first = format!(
             "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} (version int NOT NULL);
@@ -160,19 +160,30 @@ pub(crate) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(
     column: usize,
 ) -> Result<T> {
     row.try_get(column).map_err(|e| {
-        Error::new(ErrorKind::Internal, format!("column {column} of the store's answer is not what it has to be: {e}"))
+        Error::new(
+            ErrorKind::Internal,
+            format!("column {column} of the store's answer is not what it has to be: {e}"),
+        )
     })
 }
 
 async fn version(
     client: &impl deadpool_postgres::GenericClient,
-    table: &str,
+    schema: &str,
 ) -> Result<Option<i32>, tokio_postgres::Error> {
-    let found = client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table]).await?;
+    // By a scan of the catalogue: functions such as `to_regclass` may answer from a cache that another session's
+    // migration has outdated.
+    let found = client
+        .query_one(
+            "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                            WHERE n.nspname = $1::text AND c.relname = 'schema_version')",
+            &[&schema.trim_matches('"')],
+        )
+        .await?;
     if !found.try_get::<_, bool>(0)? {
         return Ok(None);
     }
-    let row = client.query_opt(&format!("SELECT version FROM {table}"), &[]).await?;
+    let row = client.query_opt(&format!("SELECT version FROM {schema}.schema_version"), &[]).await?;
     row.map(|row| row.try_get(0)).transpose()
 }
 

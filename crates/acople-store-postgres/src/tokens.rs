@@ -69,10 +69,8 @@ impl TokenStore for PostgresStore {
         let saved = generation(next)?;
         inner.charge(master, 1).await?;
         let sealed = inner.sealer.seal(&place(&connection_parts(key), saved.0), text).await?;
-        let rows = inner
-            .connections
-            .query(sql, &[&tenant, &connector, &connection, &from, &next, &sealed])
-            .await?;
+        let rows =
+            inner.connections.query(sql, &[&tenant, &connector, &connection, &from, &next, &sealed]).await?;
         if rows.is_empty() {
             // When the connection was lost after the commit, the second attempt finds the first one's work.
             match inner.token_generation(key).await? {

@@ -9,6 +9,8 @@ pub use acople_map as map;
 pub use acople_monitor as monitor;
 #[cfg(feature = "resilience")]
 pub use acople_resilience as resilience;
+#[cfg(feature = "store-postgres")]
+pub use acople_store_postgres as store_postgres;
 #[cfg(feature = "store-redb")]
 pub use acople_store_redb as store_redb;
 #[cfg(feature = "sync")]
