@@ -13,6 +13,8 @@ pub use acople_resilience as resilience;
 pub use acople_store_postgres as store_postgres;
 #[cfg(feature = "store-redb")]
 pub use acople_store_redb as store_redb;
+#[cfg(feature = "store-redis")]
+pub use acople_store_redis as store_redis;
 #[cfg(feature = "sync")]
 pub use acople_sync as sync;
 
