@@ -50,6 +50,13 @@ pub enum StoreAt {
         /// The schema.
         schema: String,
     },
+    /// In Redis.
+    Redis {
+        /// The address.
+        address: String,
+        /// The prefix.
+        prefix: String,
+    },
 }
 
 /// What a worker does.

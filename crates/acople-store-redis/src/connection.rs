@@ -90,7 +90,8 @@ impl Connection {
     async fn get(&self) -> Result<(u64, MultiplexedConnection), Fault> {
         let mut current = self.current.lock().await;
         let (number, connection) = &*current;
-        if let Some(connection) = connection.as_ref().filter(|_| *number > self.lost.load(Ordering::Acquire)) {
+        if let Some(connection) = connection.as_ref().filter(|_| *number > self.lost.load(Ordering::Acquire))
+        {
             return Ok((*number, connection.clone()));
         }
         let next = number + 1;

@@ -31,9 +31,10 @@ impl Fault {
                 Self { kind: ErrorKind::Timeout, message: "the server did not answer in time".into(), ..lost }
             }
             Kind::Io => Self { message: "the connection was lost".into(), ..lost },
-            kind => {
-                Self { lost: true, ..Self::lasting(ErrorKind::Internal, format!("not an answer of Redis: {kind:?}")) }
-            }
+            kind => Self {
+                lost: true,
+                ..Self::lasting(ErrorKind::Internal, format!("not an answer of Redis: {kind:?}"))
+            },
         }
     }
 
@@ -43,9 +44,10 @@ impl Fault {
             Kind::AuthenticationFailed => {
                 Self::lasting(ErrorKind::Config, "the server refuses the user or the password")
             }
-            Kind::InvalidClientConfig => {
-                Self::lasting(ErrorKind::Config, "the address asks for what this build does not have, such as TLS")
-            }
+            Kind::InvalidClientConfig => Self::lasting(
+                ErrorKind::Config,
+                "the address asks for what this build does not have, such as TLS",
+            ),
             Kind::Io if !error.is_timeout() && error.category().contains("TLS") => {
                 Self::lasting(ErrorKind::Config, "the server's certificate is not accepted")
             }

@@ -47,7 +47,9 @@ impl QuarantineStore for RedisStore {
         for (id, payload) in inner.page(sync, after.map(str::as_bytes), limit).await? {
             let id = String::from_utf8(id).map_err(|_| inner.connection.not_understood())?;
             let json = inner.open_payload(&id, &payload).await?;
-            records.push(serde_json::from_slice(&json).map_err(|_| damaged(inner, &id, "it is not understood"))?);
+            records.push(
+                serde_json::from_slice(&json).map_err(|_| damaged(inner, &id, "it is not understood"))?,
+            );
         }
         Ok(records)
     }

@@ -108,9 +108,7 @@ impl Inner {
         let parts = [record.id.as_str(), record.key.sync.as_str(), record.key.tenant.as_str()];
         let anew = self.seal_payload(&parts, json).await?;
         let records = single(&self.prefix, "quarantine");
-        self.connection
-            .run::<i64>(&self.scripts.replace_field, &[&records], &[id, payload, &anew])
-            .await?;
+        self.connection.run::<i64>(&self.scripts.replace_field, &[&records], &[id, payload, &anew]).await?;
         report.done += 1;
         Ok(())
     }

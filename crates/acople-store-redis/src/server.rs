@@ -16,10 +16,7 @@ pub(crate) async fn check(connection: &Connection) -> Result<()> {
     let refuse = |why: &str| {
         Error::config(
             "address",
-            format!(
-                "{}: {why}: change that, or accept it with `accept_loss_on_crash`",
-                connection.name
-            ),
+            format!("{}: {why}: change that, or accept it with `accept_loss_on_crash`", connection.name),
         )
     };
     let mut settings: HashMap<String, String> = HashMap::new();

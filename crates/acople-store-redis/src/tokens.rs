@@ -26,7 +26,11 @@ impl TokenStore for RedisStore {
             return Err(damaged(inner, key, "they are missing"));
         }
         if found != current.to_string() {
-            return Err(damaged(inner, key, &format!("they are of generation {found:?} instead of {current}")));
+            return Err(damaged(
+                inner,
+                key,
+                &format!("they are of generation {found:?} instead of {current}"),
+            ));
         }
         let opened = inner.sealer.open(&place(&connection_parts(key), current), &sealed).await;
         let tokens = opened.and_then(|text| tokens_of_text(&text));
@@ -40,7 +44,9 @@ impl TokenStore for RedisStore {
         let master = inner.master_key()?;
         let text = token_text(tokens)?;
         if text.len() > inner.max_state {
-            return Err(inner.too_large(&format!("set of tokens of {}", describe_connection(key)), text.len()));
+            return Err(
+                inner.too_large(&format!("set of tokens of {}", describe_connection(key)), text.len())
+            );
         }
         let from = if expected == Generation(0) {
             match inner.stored_tokens(&names).await?.0 {

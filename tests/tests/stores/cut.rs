@@ -13,7 +13,7 @@ use crate::{connection, key, tokens};
 const CUTS: u8 = 12;
 
 /// Nothing gets back to the client, and soon the connection is closed.
-const CUT: Toxic = Toxic::Timeout { after: Duration::from_millis(30) };
+const CUT: Toxic = Toxic::Timeout { after: Duration::from_millis(200) };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_whose_answer_is_lost_is_recognised_and_happens_once_with_postgres() {
@@ -56,7 +56,7 @@ async fn a_write_whose_answer_is_lost_is_recognised_and_happens_once_with_postgr
                 }
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
-            tokio::time::sleep(Duration::from_millis(40)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
             proxy.clear();
             committed
         };
@@ -76,7 +76,7 @@ async fn a_write_whose_answer_is_lost_is_recognised_and_happens_once_with_postgr
         let set = tokens(&format!("a{cut}"), "r");
         let save = TokenStore::save(&store, &connection, token_generation, &set);
         let clear = async {
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
             proxy.clear();
         };
         let (saved, ()) = tokio::join!(save, clear);

@@ -7,6 +7,8 @@ use acople_tests::job::{Said, StoreAt, TokenWork, Tokens};
 
 use crate::postgres::builder;
 use crate::postgres_server::Postgres;
+use crate::redis::builder as redis_builder;
+use crate::redis_server::Redis;
 use crate::vendor::{Ledger, Worker, serve};
 
 /// Kills of one chain of processes, and chains at each store. With 50 kills there are 500 of both stores together,
@@ -25,6 +27,19 @@ async fn auth_07_kills_in_the_middle_of_renewals_lose_no_pair_with_postgres() {
         let end_leases = async || {
             client.batch_execute(&format!("DELETE FROM {schema}.leases")).await.unwrap();
         };
+        chain(&store, at, end_leases).await
+    });
+    in_the_middle(&futures_util::future::join_all(chains).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_07_kills_in_the_middle_of_renewals_lose_no_pair_with_redis() {
+    let server = Redis::shared();
+    let chains = (0..CHAINS).map(|_| async {
+        let prefix = server.prefix();
+        let store = redis_builder(&server, &prefix).open().await.unwrap();
+        let at = StoreAt::Redis { address: server.url(), prefix: prefix.clone() };
+        let end_leases = async || server.forget(&format!("{{{prefix}}}:lease:*")).await;
         chain(&store, at, end_leases).await
     });
     in_the_middle(&futures_util::future::join_all(chains).await);

@@ -10,6 +10,8 @@ mod kills;
 mod postgres;
 mod postgres_server;
 mod races;
+mod redis;
+mod redis_server;
 mod restart;
 mod sealed;
 mod vendor;

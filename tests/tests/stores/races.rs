@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use crate::postgres::builder;
 use crate::postgres_server::Postgres;
+use crate::redis_server::Redis;
 use crate::vendor::Ledger;
 
 /// Connections whose workers race side by side, and the races of each: 5,000 at each store.
@@ -32,6 +33,17 @@ async fn auth_09_five_thousand_races_with_rotation_and_lost_answers_lose_no_pair
     let mut stores: Vec<Arc<dyn TokenStore>> = Vec::new();
     for _ in 0..WORKERS {
         stores.push(Arc::new(builder(&server, &schema).open().await.unwrap()));
+    }
+    race_all(&stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_09_five_thousand_races_with_rotation_and_lost_answers_lose_no_pair_with_redis() {
+    let server = Redis::shared();
+    let prefix = server.prefix();
+    let mut stores: Vec<Arc<dyn TokenStore>> = Vec::new();
+    for _ in 0..WORKERS {
+        stores.push(Arc::new(crate::redis::builder(&server, &prefix).open().await.unwrap()));
     }
     race_all(&stores).await;
 }

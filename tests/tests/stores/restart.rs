@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::postgres::builder;
 use crate::postgres_server::Postgres;
+use crate::redis_server::Redis;
 use crate::{connection, tokens};
 
 /// Writers that save without a pause, crashes, and the saves between two of them.
@@ -23,6 +24,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn dist_04_a_server_that_crashes_in_mid_save_loses_nothing_and_nobody_has_to_restart_with_postgres() {
     let server = Arc::new(Postgres::start(&[]));
     let store = builder(&server, "acople").patience(Duration::from_secs(60)).open().await.unwrap();
+    let crashing = server.clone();
+    let crash = move || {
+        crashing.crash();
+        std::thread::sleep(Duration::from_millis(300));
+        crashing.go_on();
+    };
+    crash_in_mid_save(Arc::new(store), crash).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dist_04_a_server_that_is_killed_in_mid_save_loses_nothing_and_nobody_has_to_restart_with_redis() {
+    let server = Arc::new(Redis::start(&[]));
+    let store =
+        crate::redis::builder(&server, "acople").patience(Duration::from_secs(60)).open().await.unwrap();
     let crashing = server.clone();
     let crash = move || {
         crashing.crash();

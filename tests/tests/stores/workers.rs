@@ -6,6 +6,7 @@ use std::time::Duration;
 use acople_tests::job::{Said, StoreAt, TokenWork, Tokens};
 
 use crate::postgres_server::Postgres;
+use crate::redis_server::Redis;
 use crate::vendor::{Ledger, Worker, serve};
 
 const WORKERS: usize = 8;
@@ -16,6 +17,12 @@ async fn auth_02_eight_processes_of_sixty_four_tasks_cause_one_token_call_with_p
     let server = Postgres::shared();
     let store = StoreAt::Postgres { address: server.url(), schema: server.schema() };
     one_token_call(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_02_eight_processes_of_sixty_four_tasks_cause_one_token_call_with_redis() {
+    let server = Redis::shared();
+    one_token_call(StoreAt::Redis { address: server.url(), prefix: server.prefix() }).await;
 }
 
 /// All of them need tokens at once: when there are none, and twice when the vendor refuses those they have.

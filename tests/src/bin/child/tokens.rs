@@ -6,6 +6,7 @@ use std::sync::Arc;
 use acople::auth::{ClientStyle, Grant, OAuth2, OAuthClient};
 use acople::http::{ReqwestTransport, TransportConfig};
 use acople::store_postgres::{MasterKey, PostgresStore};
+use acople::store_redis::RedisStore;
 use acople::{
     AuthProvider, AuthStamp, Context, Error, ErrorKind, Request, Resources, Result, Secret, TokenStore,
 };
@@ -35,6 +36,9 @@ async fn open(store: StoreAt) -> Result<Arc<dyn TokenStore>> {
     Ok(match store {
         StoreAt::Postgres { address, schema } => {
             Arc::new(PostgresStore::builder(address).schema(schema).master_key(key).open().await?)
+        }
+        StoreAt::Redis { address, prefix } => {
+            Arc::new(RedisStore::builder(address).prefix(prefix).master_key(key).open().await?)
         }
     })
 }
