@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use acople_core::{Error, ErrorKind, Result};
+use acople_core::{Error, ErrorKind, Result, Secret};
 
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, UnderMaster};
 use crate::{MasterKey, Place};
 
 /// Master keys: the newest seals, all open.
@@ -46,6 +46,44 @@ impl Keyring {
         Ok(self)
     }
 
+    /// Reads keys as they stand in a file or a variable: one a line (or between commas), the newest first, each an
+    /// id and 32 bytes in Base64. Empty lines, and those that start with `#`, are passed over. A key without an id
+    /// is called `default`.
+    ///
+    /// ```
+    /// let text = acople_core::Secret::from(
+    ///     "# rotated in January
+    ///      2026-01 c2l4dGVlbiBwbHVzIHNpeHRlZW4gcmFuZG9tIGJ5dGU=
+    ///      default dGhpcnR5LXR3byBieXRlcyBvZiByYW5kb21uZXNzISE=",
+    /// );
+    /// let keys = acople_seal::Keyring::parse(&text)?;
+    /// assert_eq!(keys.newest().map(|key| key.id()), Some("2026-01"));
+    /// assert_eq!(keys.keys().count(), 2);
+    /// # acople_core::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Config`, naming the line but nothing of what is in it, when a key is not so, or there is none.
+    pub fn parse(text: &Secret) -> Result<Self> {
+        let lines = text.expose().split(['\n', ',']).map(str::trim).enumerate();
+        let mut ring = Self::default();
+        for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            let (id, key) = line.split_once(char::is_whitespace).unwrap_or(("default", line));
+            // The id may be a key in the wrong place, and is not repeated.
+            let wrong = |what: &str| Error::config("master_key", format!("key {}: {what}", number + 1));
+            let key = MasterKey::from_base64(id, &Secret::from(key))
+                .map_err(|_| wrong("it is not an id and 32 bytes in Base64, or such bytes alone"))?;
+            ring = match ring.newest {
+                None => Self::new(key),
+                Some(_) => ring.with_old(key).map_err(|_| wrong("another key has the same id"))?,
+            };
+        }
+        match ring.newest {
+            Some(_) => Ok(ring),
+            None => Err(Error::config("master_key", "there is no key: 32 random bytes in Base64 are needed")),
+        }
+    }
+
     /// The key that seals.
     pub fn newest(&self) -> Option<&MasterKey> {
         self.newest.as_ref()
@@ -71,18 +109,29 @@ impl Keyring {
     /// `Config`, naming the key's id, when the key is not here; `Internal` when what was sealed was changed or
     /// comes from another place. Never a panic, whatever the bytes are.
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let envelope = Envelope::of(sealed)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "its encryption is damaged"))?;
+        match Envelope::of(sealed) {
+            Some(Envelope::Master(envelope)) => self.open_envelope(place, &envelope),
+            Some(Envelope::Service(envelope)) => Err(missing("a service's key", envelope.key_id)),
+            _ => Err(Error::new(ErrorKind::Internal, "its encryption is damaged")),
+        }
+    }
+
+    /// Whether it is sealed with another key than the newest.
+    pub fn needs_rewrap(&self, sealed: &[u8]) -> bool {
+        !matches!(
+            (Envelope::of(sealed), self.newest()),
+            (Some(Envelope::Master(envelope)), Some(newest)) if envelope.key_id == newest.id()
+        )
+    }
+
+    pub(crate) fn open_envelope(
+        &self,
+        place: &Place<'_>,
+        envelope: &UnderMaster<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         let id = envelope.key_id;
-        let key = self.find(id).ok_or_else(|| {
-            Error::config(
-                "master_key",
-                format!(
-                    "it is encrypted under master key {id:?}, which is not here: bring that key as an old key"
-                ),
-            )
-        })?;
-        key.open(place, &envelope).ok_or_else(|| {
+        let key = self.find(id).ok_or_else(|| missing("master key", id))?;
+        key.open(place, envelope).ok_or_else(|| {
             Error::new(
                 ErrorKind::Internal,
                 format!(
@@ -93,12 +142,15 @@ impl Keyring {
         })
     }
 
-    /// Whether it is sealed with another key than the newest.
-    pub fn needs_rewrap(&self, sealed: &[u8]) -> bool {
-        crate::key_id(sealed) != self.newest().map(MasterKey::id)
-    }
-
     fn find(&self, id: &str) -> Option<&MasterKey> {
         self.keys().find(|key| key.id() == id)
     }
+}
+
+/// A key that is needed and not here.
+pub(crate) fn missing(what: &str, id: &str) -> Error {
+    Error::config(
+        "master_key",
+        format!("it is encrypted under {what} {id:?}, which is not here: bring that key as an old one"),
+    )
 }

@@ -11,7 +11,7 @@ use acople_core::{Error, ErrorKind, Result, Secret};
 
 use crate::Place;
 use crate::cipher::{self, KEY_LEN, cipher, random, seal_in_place};
-use crate::envelope::Envelope;
+use crate::envelope::UnderMaster;
 
 /// What one master key may wrap with random nonces: NIST SP 800-38D, section 8.3.
 ///
@@ -82,7 +82,7 @@ impl MasterKey {
         let nonce = seal_in_place(&cipher(data_key.as_slice())?, &place.aad("text", &self.id), &mut text)?;
         let mut wrapped = Zeroizing::new(data_key.to_vec());
         let wrap_nonce = seal_in_place(&self.key, &place.aad("wrap", &self.id), &mut wrapped)?;
-        let envelope = Envelope {
+        let envelope = UnderMaster {
             key_id: &self.id,
             wrap_nonce: &wrap_nonce,
             wrapped: &wrapped,
@@ -112,7 +112,7 @@ impl MasterKey {
     }
 
     /// `None` when this key did not seal it there.
-    pub(crate) fn open(&self, place: &Place<'_>, envelope: &Envelope<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, place: &Place<'_>, envelope: &UnderMaster<'_>) -> Option<Zeroizing<Vec<u8>>> {
         let wrap = place.aad("wrap", envelope.key_id);
         let data_key = cipher::open(&self.key, envelope.wrap_nonce, &wrap, envelope.wrapped)?;
         let text = place.aad("text", envelope.key_id);

@@ -1,5 +1,7 @@
 //! Where a sealed text belongs.
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 /// Where a sealed text belongs: it opens nowhere else.
 ///
 /// ```
@@ -18,6 +20,12 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// What a key service may bind a data key to: kind and key, but no generation, which is not known before the
+    /// text is written. A digest, so that the service learns no names.
+    pub(crate) fn context(&self, key_id: &str) -> Vec<u8> {
+        digest(&SHA256, &Place { generation: 0, ..*self }.aad("context", key_id)).as_ref().to_vec()
+    }
+
     /// Each part with its length, so that no two places give the same bytes.
     pub(crate) fn aad(&self, purpose: &str, key_id: &str) -> Vec<u8> {
         let mut out = Vec::new();
