@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{Result, Secret};
-use acople_seal::{Keyring, MAX_WRAPS, MasterKey};
+use acople_core::{Error, Result, Secret};
+use acople_seal::{Keyring, MAX_WRAPS, MasterKey, Sealer};
 
 use crate::address::{self, Session};
 use crate::connection::Connections;
 use crate::keys::Uses;
 use crate::schema;
+use crate::shelf::Shelf;
 use crate::statements::Statements;
 use crate::store::{Inner, PostgresStore};
 
@@ -23,6 +24,7 @@ pub struct PostgresStoreBuilder {
     schema: String,
     newest: Option<MasterKey>,
     old: Vec<MasterKey>,
+    sealer: Option<Sealer>,
     max_state: usize,
     max_connections: usize,
     statement_timeout: Duration,
@@ -42,6 +44,7 @@ impl PostgresStoreBuilder {
             schema: "acople".to_owned(),
             newest: None,
             old: Vec::new(),
+            sealer: None,
             max_state: 1 << 20,
             max_connections: 8,
             statement_timeout: Duration::from_secs(5),
@@ -77,6 +80,13 @@ impl PostgresStoreBuilder {
     /// they are next written.
     pub fn old_key(mut self, key: MasterKey) -> Self {
         self.old.push(key);
+        self
+    }
+
+    /// The keys in one piece, instead of [`master_key`](Self::master_key) and [`old_key`](Self::old_key): from a
+    /// source, or of a key management service.
+    pub fn keys(mut self, keys: impl Into<Sealer>) -> Self {
+        self.sealer = Some(keys.into());
         self
     }
 
@@ -140,6 +150,7 @@ impl PostgresStoreBuilder {
     /// of this crate, or the server is not durable; `Transient` when it cannot be reached within the patience.
     pub async fn open(self) -> Result<PostgresStore> {
         let quoted = schema::quote(&self.schema)?;
+        let sealer = sealer(self.newest, self.old, self.sealer)?;
         let session = Session { statement_timeout: self.statement_timeout, pooled: self.pooled };
         let config = address::parse(&self.address, self.password.as_ref(), &session)?;
         let connections = Connections::new(
@@ -156,7 +167,9 @@ impl PostgresStoreBuilder {
         let store = PostgresStore(Arc::new(Inner {
             connections,
             statements: Statements::new(&quoted),
-            sealer: keyring(self.newest, self.old)?.into(),
+            tokens: Shelf::tokens(&quoted),
+            secrets: Shelf::secrets(&quoted),
+            sealer,
             uses: Uses::default(),
             max_state: self.max_state,
             wrap_limit: self.wrap_limit,
@@ -176,7 +189,14 @@ impl fmt::Debug for PostgresStoreBuilder {
     }
 }
 
-fn keyring(newest: Option<MasterKey>, old: Vec<MasterKey>) -> Result<Keyring> {
+fn sealer(newest: Option<MasterKey>, old: Vec<MasterKey>, whole: Option<Sealer>) -> Result<Sealer> {
     let ring = newest.map_or_else(Keyring::default, Keyring::new);
-    old.into_iter().try_fold(ring, Keyring::with_old)
+    let ring = old.into_iter().try_fold(ring, Keyring::with_old)?;
+    match whole {
+        None => Ok(ring.into()),
+        Some(sealer) if ring.keys().next().is_none() => Ok(sealer),
+        Some(_) => {
+            Err(Error::config("master_key", "give a store its keys in one piece or one by one, not both"))
+        }
+    }
 }

@@ -11,6 +11,8 @@ mod names;
 mod quarantine;
 mod rewrap;
 mod schema;
+mod secrets;
+mod shelf;
 mod statements;
 mod store;
 mod tls;

@@ -45,13 +45,25 @@ pub(crate) fn from_column(column: String) -> String {
 /// The parts of a key as they go into columns.
 pub(crate) fn columns<const N: usize>(parts: [&str; N]) -> Result<[Cow<'_, str>; N]> {
     let columns = parts.map(to_column);
+    check(&columns)?;
+    Ok(columns)
+}
+
+/// The same for a key of any number of parts.
+pub(crate) fn columns_of<'a>(parts: &[&'a str]) -> Result<Vec<Cow<'a, str>>> {
+    let columns: Vec<_> = parts.iter().map(|part| to_column(part)).collect();
+    check(&columns)?;
+    Ok(columns)
+}
+
+fn check(columns: &[Cow<'_, str>]) -> Result<()> {
     if columns.iter().map(|column| column.len()).sum::<usize>() > MAX_KEY {
         return Err(Error::new(
             ErrorKind::TooLarge,
             format!("names of a stored record are longer than {MAX_KEY} bytes"),
         ));
     }
-    Ok(columns)
+    Ok(())
 }
 
 /// The parts of a state's key, in the order of its index.

@@ -25,9 +25,6 @@ impl QuarantineStore for PostgresStore {
         let latest: BTreeMap<&str, &Quarantined> =
             records.iter().map(|record| (record.id.as_str(), record)).collect();
         let latest: Vec<&Quarantined> = latest.into_values().collect();
-        if let Some(master) = inner.sealer.keyring().newest() {
-            inner.charge(master, latest.len() as u64).await?;
-        }
         for part in latest.chunks(ROWS) {
             inner.put_rows(part).await?;
         }
@@ -91,12 +88,8 @@ impl Inner {
                 Error::new(ErrorKind::Invalid, format!("record cannot be quarantined: {e}"))
                     .with_record(&record.id)
             })?;
-            let is_sealed = self.sealer.keyring().newest().is_some();
-            payloads.push(if is_sealed {
-                self.sealer.seal(&place(&key), json).await?
-            } else {
-                json.to_vec()
-            });
+            let is_sealed = self.sealer.seals();
+            payloads.push(if is_sealed { self.seal(&place(&key), json).await? } else { json.to_vec() });
             sealed.push(is_sealed);
             ids.push(id);
             syncs.push(sync);

@@ -1,15 +1,19 @@
 //! Moving everything that is sealed to the newest master key.
 
+use std::borrow::Cow;
+
 use acople_core::{Error, Result};
-use acople_seal::MasterKey;
+use acople_seal::Place;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use zeroize::Zeroizing;
 
 use crate::PostgresStore;
-use crate::names::{from_column, to_column};
+use crate::names::{columns_of, from_column, to_column};
+use crate::quarantine;
 use crate::schema::get;
+use crate::shelf::{Shelf, params};
 use crate::store::Inner;
-use crate::{quarantine, tokens};
 
 /// Rows that are read at once.
 const ROWS: i64 = 64;
@@ -29,7 +33,7 @@ pub struct Rewrap {
 }
 
 impl PostgresStore {
-    /// Encrypts all tokens and quarantined records under the newest master key; plain quarantined records, too.
+    /// Encrypts all tokens, secrets and quarantined records under the newest master key; plain quarantined records, too.
     ///
     /// The store stays in use meanwhile, by all processes: a row that changes under way is left to whoever changed
     /// it, and so all of them need the newest key first. Each row is a step of its own, so that calling it again
@@ -39,70 +43,86 @@ impl PostgresStore {
     /// `Config` without a master key, or when the key's uses are spent; those of every write.
     pub async fn rewrap(&self) -> Result<Rewrap> {
         let inner = &*self.0;
-        let master = inner.master_key()?;
+        inner.must_seal()?;
         let mut report = Rewrap::default();
-        inner.rewrap_tokens(master, &mut report).await?;
-        inner.rewrap_quarantine(master, &mut report).await?;
+        inner.rewrap_shelf(&inner.tokens, 3, &mut report).await?;
+        inner.rewrap_shelf(&inner.secrets, 4, &mut report).await?;
+        inner.rewrap_quarantine(&mut report).await?;
         Ok(report)
     }
 }
 
 impl Inner {
-    async fn rewrap_tokens(&self, master: &MasterKey, report: &mut Rewrap) -> Result<()> {
-        let mut after: Option<[String; 3]> = None;
+    /// `names`: how many a key of this shelf has.
+    async fn rewrap_shelf(&self, shelf: &Shelf, names: usize, report: &mut Rewrap) -> Result<()> {
+        let mut after: Option<Vec<String>> = None;
         loop {
             let first = after.is_none();
-            let [tenant, connector, connection] = after.take().unwrap_or_default();
-            let sql = &self.statements.tokens_after;
-            let rows =
-                self.connections.query(sql, &[&tenant, &connector, &connection, &first, &ROWS]).await?;
+            let from: Vec<Cow<'_, str>> = after
+                .take()
+                .unwrap_or_else(|| vec![String::new(); names])
+                .into_iter()
+                .map(Cow::Owned)
+                .collect();
+            let mut values = params(&from);
+            values.extend([&first as &(dyn ToSql + Sync), &ROWS]);
+            let rows = self.connections.query(&shelf.after, &values).await?;
             for row in &rows {
-                self.rewrap_token_row(master, row, report).await?;
+                let columns = (0..names).map(|n| get(row, n + 2)).collect::<Result<Vec<String>>>()?;
+                self.rewrap_sealed(shelf, row, &columns, report).await?;
+                after = Some(columns);
             }
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = Some([get(last, 0)?, get(last, 1)?, get(last, 2)?]);
+            if rows.is_empty() {
+                return Ok(());
+            }
         }
     }
 
-    async fn rewrap_token_row(&self, master: &MasterKey, row: &Row, report: &mut Rewrap) -> Result<()> {
-        let columns: [String; 3] = [get(row, 0)?, get(row, 1)?, get(row, 2)?];
-        let (number, sealed): (i64, &[u8]) = (get(row, 3)?, get(row, 4)?);
+    async fn rewrap_sealed(
+        &self,
+        shelf: &Shelf,
+        row: &Row,
+        columns: &[String],
+        report: &mut Rewrap,
+    ) -> Result<()> {
+        let (number, sealed): (i64, &[u8]) = (get(row, 0)?, get(row, 1)?);
         if !self.sealer.needs_rewrap(sealed) {
             report.current += 1;
             return Ok(());
         }
-        let parts = columns.clone().map(from_column);
-        let key = parts.each_ref().map(String::as_str);
-        let place = tokens::place(&key, u64::try_from(number).unwrap_or_default());
-        let text = match self.sealer.open(&place, sealed).await {
-            Ok(text) => text,
-            Err(e) => {
-                report.fail(Error::new(e.kind(), format!("tokens of {key:?}: {}", e.message())));
-                return Ok(());
+        let parts: Vec<String> = columns.iter().cloned().map(from_column).collect();
+        let key: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let generation = u64::try_from(number).unwrap_or_default();
+        let place = Place { kind: shelf.kind, key: &key, generation };
+        match self.sealer.open(&place, sealed).await {
+            Ok(text) => {
+                let anew = self.seal(&place, text).await?;
+                let names = columns_of(&key)?;
+                let mut values = params(&names);
+                values.extend([&number as &(dyn ToSql + Sync), &anew, &sealed]);
+                self.connections.query(&shelf.rewrap, &values).await?;
+                report.done += 1;
             }
-        };
-        self.charge(master, 1).await?;
-        let anew = self.sealer.seal(&place, text).await?;
-        let [tenant, connector, connection] = &columns;
-        let sql = &self.statements.rewrap_tokens;
-        self.connections.query(sql, &[tenant, connector, connection, &number, &anew, &sealed]).await?;
-        report.done += 1;
+            Err(e) => {
+                report.fail(Error::new(e.kind(), format!("{} of {key:?}: {}", shelf.kind, e.message())))
+            }
+        }
         Ok(())
     }
 
-    async fn rewrap_quarantine(&self, master: &MasterKey, report: &mut Rewrap) -> Result<()> {
+    async fn rewrap_quarantine(&self, report: &mut Rewrap) -> Result<()> {
         let mut after: Option<String> = None;
         loop {
             let rows = self.connections.query(&self.statements.quarantined_after, &[&after, &ROWS]).await?;
             for row in &rows {
-                self.rewrap_quarantined_row(master, row, report).await?;
+                self.rewrap_quarantined_row(row, report).await?;
             }
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(get(last, 0)?);
         }
     }
 
-    async fn rewrap_quarantined_row(&self, master: &MasterKey, row: &Row, report: &mut Rewrap) -> Result<()> {
+    async fn rewrap_quarantined_row(&self, row: &Row, report: &mut Rewrap) -> Result<()> {
         let part = |column| get(row, column).map(from_column);
         let (id, sync, tenant) = (part(0)?, part(1)?, part(2)?);
         let (is_sealed, payload): (bool, &[u8]) = (get(row, 3)?, get(row, 4)?);
@@ -123,8 +143,7 @@ impl Inner {
         } else {
             Zeroizing::new(payload.to_vec())
         };
-        self.charge(master, 1).await?;
-        let anew = self.sealer.seal(&place, text).await?;
+        let anew = self.seal(&place, text).await?;
         let sql = &self.statements.rewrap_quarantined;
         self.connections.query(sql, &[&to_column(&id), &anew, &payload]).await?;
         report.done += 1;

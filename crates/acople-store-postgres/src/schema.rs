@@ -39,6 +39,24 @@ CREATE TABLE {schema}.tokens (
     sealed bytea NOT NULL,
     PRIMARY KEY (tenant, connector, connection)
 );
+CREATE TABLE {schema}.secret_generations (
+    tenant text COLLATE "C" NOT NULL,
+    connector text COLLATE "C" NOT NULL,
+    connection text COLLATE "C" NOT NULL,
+    field text COLLATE "C" NOT NULL,
+    generation bigint NOT NULL,
+    live boolean NOT NULL,
+    PRIMARY KEY (tenant, connector, connection, field)
+);
+CREATE TABLE {schema}.secrets (
+    tenant text COLLATE "C" NOT NULL,
+    connector text COLLATE "C" NOT NULL,
+    connection text COLLATE "C" NOT NULL,
+    field text COLLATE "C" NOT NULL,
+    generation bigint NOT NULL,
+    sealed bytea NOT NULL,
+    PRIMARY KEY (tenant, connector, connection, field)
+);
 CREATE UNLOGGED TABLE {schema}.leases (
     tenant text COLLATE "C" NOT NULL,
     connector text COLLATE "C" NOT NULL,

@@ -12,12 +12,7 @@ pub(crate) struct Statements {
     pub(crate) remove_state: String,
     pub(crate) state_keys: String,
     pub(crate) state_keys_of_sync: String,
-    pub(crate) load_tokens: String,
-    pub(crate) token_generation: String,
-    pub(crate) begin_tokens: String,
-    pub(crate) renew_tokens: String,
-    pub(crate) mark_tokens_removed: String,
-    pub(crate) delete_tokens: String,
+    pub(crate) secret_fields: String,
     pub(crate) lease: String,
     pub(crate) release: String,
     pub(crate) quarantine: String,
@@ -29,8 +24,6 @@ pub(crate) struct Statements {
     pub(crate) known_keys: String,
     pub(crate) learn_key: String,
     pub(crate) charge_key: String,
-    pub(crate) tokens_after: String,
-    pub(crate) rewrap_tokens: String,
     pub(crate) quarantined_after: String,
     pub(crate) rewrap_quarantined: String,
 }
@@ -42,18 +35,13 @@ const CONNECTION: &str = "tenant = $1::text AND connector = $2::text AND connect
 impl Statements {
     /// `schema` is quoted already.
     pub(crate) fn new(schema: &str) -> Self {
-        let put_tokens = format!(
-            "INSERT INTO {schema}.tokens (tenant, connector, connection, generation, sealed)
-             SELECT $1::text, $2::text, $3::text, $5::bigint, $6::bytea FROM turn
-             ON CONFLICT (tenant, connector, connection)
-             DO UPDATE SET generation = excluded.generation, sealed = excluded.sealed
-             RETURNING generation"
-        );
         Self {
             load_state: format!(
                 "SELECT generation, state FROM {schema}.states WHERE {STATE} AND state IS NOT NULL"
             ),
-            state_generation: format!("SELECT generation, state IS NOT NULL FROM {schema}.states WHERE {STATE}"),
+            state_generation: format!(
+                "SELECT generation, state IS NOT NULL FROM {schema}.states WHERE {STATE}"
+            ),
             // $5: the generation at which it was removed, 0 when it never was there. $6: the new one.
             begin_state: format!(
                 "INSERT INTO {schema}.states AS s (sync, tenant, stream, part, generation, state)
@@ -79,42 +67,7 @@ impl Statements {
                 "SELECT sync, tenant, stream, part FROM {schema}.states
                  WHERE sync = $1::text AND state IS NOT NULL ORDER BY sync, tenant, stream, part"
             ),
-            load_tokens: format!(
-                "SELECT g.generation, t.generation, t.sealed
-                 FROM {schema}.token_generations g
-                 LEFT JOIN {schema}.tokens t USING (tenant, connector, connection)
-                 WHERE {CONNECTION} AND g.live"
-            ),
-            token_generation: format!(
-                "SELECT generation, live FROM {schema}.token_generations WHERE {CONNECTION}"
-            ),
-            // $4: the generation at which they were removed, 0 when they never were there. $5: the new one.
-            begin_tokens: format!(
-                "WITH turn AS (
-                     INSERT INTO {schema}.token_generations AS g (tenant, connector, connection, generation, live)
-                     VALUES ($1::text, $2::text, $3::text, $5::bigint, true)
-                     ON CONFLICT (tenant, connector, connection)
-                     DO UPDATE SET generation = excluded.generation, live = true
-                     WHERE NOT g.live AND g.generation = $4::bigint
-                     RETURNING 1
-                 ) {put_tokens}"
-            ),
-            renew_tokens: format!(
-                "WITH turn AS (
-                     UPDATE {schema}.token_generations SET generation = $5::bigint
-                     WHERE {CONNECTION} AND live AND generation = $4::bigint RETURNING 1
-                 ) {put_tokens}"
-            ),
-            mark_tokens_removed: format!(
-                "UPDATE {schema}.token_generations SET generation = generation + 1, live = false
-                 WHERE {CONNECTION} AND live"
-            ),
-            // Tokens that were saved after the removal have a higher generation, and stay.
-            delete_tokens: format!(
-                "DELETE FROM {schema}.tokens t WHERE {CONNECTION}
-                 AND t.generation < (SELECT g.generation FROM {schema}.token_generations g
-                                     WHERE {CONNECTION} AND NOT g.live)"
-            ),
+            secret_fields: format!("SELECT field FROM {schema}.secrets WHERE {CONNECTION} ORDER BY field"),
             // By the server's clock alone. $5: microseconds.
             lease: format!(
                 "WITH asked AS (
@@ -160,15 +113,6 @@ impl Statements {
             charge_key: format!(
                 "UPDATE {schema}.master_keys SET used = used + $2::bigint
                  WHERE id = $1::text AND used + $2::bigint <= $3::bigint RETURNING used"
-            ),
-            tokens_after: format!(
-                "SELECT tenant, connector, connection, generation, sealed FROM {schema}.tokens
-                 WHERE $4::bool OR (tenant, connector, connection) > ($1::text, $2::text, $3::text)
-                 ORDER BY tenant, connector, connection LIMIT $5::bigint"
-            ),
-            rewrap_tokens: format!(
-                "UPDATE {schema}.tokens SET sealed = $5::bytea
-                 WHERE {CONNECTION} AND generation = $4::bigint AND sealed = $6::bytea RETURNING 1"
             ),
             quarantined_after: format!(
                 "SELECT id, sync, tenant, sealed, payload FROM {schema}.quarantine

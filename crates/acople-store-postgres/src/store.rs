@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use acople_core::{Error, Result, Secret};
-use acople_seal::{MasterKey, Sealer};
+use acople_seal::{Place, Sealer};
+use zeroize::Zeroizing;
 
 use crate::PostgresStoreBuilder;
 use crate::connection::Connections;
 use crate::keys::Uses;
+use crate::shelf::Shelf;
 use crate::statements::Statements;
 
-/// Checkpoints, tokens, leases and quarantine in one schema of a PostgreSQL database.
+/// Checkpoints, tokens, leases, secrets and quarantine in one schema of a PostgreSQL database.
 ///
 /// Any number of processes may share it. Cheap to clone: clones share the connections, which are made when they
 /// are needed and closed with the last clone. Each connection has a task on the tokio runtime that made it.
@@ -54,6 +56,8 @@ impl fmt::Debug for PostgresStore {
 pub(crate) struct Inner {
     pub(crate) connections: Connections,
     pub(crate) statements: Statements,
+    pub(crate) tokens: Shelf,
+    pub(crate) secrets: Shelf,
     pub(crate) sealer: Sealer,
     pub(crate) uses: Uses,
     pub(crate) max_state: usize,
@@ -61,14 +65,27 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// The key that seals, or the error that says that one is needed.
-    pub(crate) fn master_key(&self) -> Result<&MasterKey> {
-        self.sealer.keyring().newest().ok_or_else(|| {
-            Error::config(
-                "master_key",
-                format!("{} keeps tokens only encrypted: open it with a master key", self.connections.name),
-            )
-        })
+    /// The error that says that keys are needed, when there are none.
+    pub(crate) fn must_seal(&self) -> Result<()> {
+        if self.sealer.seals() {
+            return Ok(());
+        }
+        Err(Error::config(
+            "master_key",
+            format!(
+                "{} keeps tokens and secrets only encrypted: open it with a master key",
+                self.connections.name
+            ),
+        ))
+    }
+
+    /// Seals, and counts the use of the key.
+    pub(crate) async fn seal(&self, place: &Place<'_>, text: Zeroizing<Vec<u8>>) -> Result<Vec<u8>> {
+        let key = self.sealer.fresh_key(place).await?;
+        if let Some(master) = key.master() {
+            self.charge(master, 1).await?;
+        }
+        key.seal(place, text)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acople_core::{Error, Result, Secret};
-use acople_seal::{Keyring, MAX_WRAPS, MasterKey};
+use acople_seal::{Keyring, MAX_WRAPS, MasterKey, Sealer};
 use redis::{Client, IntoConnectionInfo};
 
 use crate::connection::Connection;
@@ -24,6 +24,7 @@ pub struct RedisStoreBuilder {
     prefix: String,
     newest: Option<MasterKey>,
     old: Vec<MasterKey>,
+    sealer: Option<Sealer>,
     max_state: usize,
     command_timeout: Duration,
     patience: Duration,
@@ -40,6 +41,7 @@ impl RedisStoreBuilder {
             prefix: "acople".to_owned(),
             newest: None,
             old: Vec::new(),
+            sealer: None,
             max_state: 1 << 20,
             command_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(15),
@@ -76,6 +78,13 @@ impl RedisStoreBuilder {
     /// next written.
     pub fn old_key(mut self, key: MasterKey) -> Self {
         self.old.push(key);
+        self
+    }
+
+    /// The keys in one piece, instead of [`master_key`](Self::master_key) and [`old_key`](Self::old_key): from a
+    /// source, or of a key management service.
+    pub fn keys(mut self, keys: impl Into<Sealer>) -> Self {
+        self.sealer = Some(keys.into());
         self
     }
 
@@ -121,6 +130,16 @@ impl RedisStoreBuilder {
         if self.prefix.is_empty() || self.prefix.len() > 64 || !self.prefix.bytes().all(word) {
             return Err(Error::config("prefix", "a prefix is 1 to 64 letters, digits, `-`, `_` and `.`"));
         }
+        let ring = self.newest.clone().map_or_else(Keyring::default, Keyring::new);
+        let ring = self.old.iter().cloned().try_fold(ring, Keyring::with_old)?;
+        let sealer = match &self.sealer {
+            None => ring.into(),
+            Some(sealer) if ring.keys().next().is_none() => sealer.clone(),
+            Some(_) => {
+                let message = "give a store its keys in one piece or one by one, not both";
+                return Err(Error::config("master_key", message));
+            }
+        };
         let connection = Connection::new(
             self.client()?,
             format!("Redis store {:?}", self.prefix),
@@ -131,12 +150,11 @@ impl RedisStoreBuilder {
             server::check(&connection).await?;
         }
         server::check_version(&connection, &self.prefix).await?;
-        let ring = self.newest.map_or_else(Keyring::default, Keyring::new);
         let store = RedisStore(Arc::new(Inner {
             connection,
             scripts: Scripts::new(),
             prefix: self.prefix,
-            sealer: self.old.into_iter().try_fold(ring, Keyring::with_old)?.into(),
+            sealer,
             uses: Uses::default(),
             max_state: self.max_state,
             wrap_limit: self.wrap_limit,

@@ -9,7 +9,9 @@ mod names;
 mod quarantine;
 mod rewrap;
 mod scripts;
+mod secrets;
 mod server;
+mod shelf;
 mod store;
 mod tokens;
 

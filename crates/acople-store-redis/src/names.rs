@@ -36,9 +36,14 @@ pub(crate) fn member(parts: &[&str]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The parts of a member; `None` when it is none.
-pub(crate) fn parts<const N: usize>(mut bytes: &[u8]) -> Option<[String; N]> {
-    let mut parts = Vec::with_capacity(N);
+/// The parts of a member; `None` when it is none, or has another number of them.
+pub(crate) fn parts<const N: usize>(bytes: &[u8]) -> Option<[String; N]> {
+    all_parts(bytes)?.try_into().ok()
+}
+
+/// The parts of a member, however many they are.
+pub(crate) fn all_parts(mut bytes: &[u8]) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
     while !bytes.is_empty() {
         let colon = bytes.iter().position(|byte| *byte == b':')?;
         let (length, rest) = bytes.split_at_checked(colon)?;
@@ -47,7 +52,7 @@ pub(crate) fn parts<const N: usize>(mut bytes: &[u8]) -> Option<[String; N]> {
         parts.push(std::str::from_utf8(part).ok()?.to_owned());
         bytes = rest;
     }
-    parts.try_into().ok()
+    Some(parts)
 }
 
 /// The parts of a state's key.

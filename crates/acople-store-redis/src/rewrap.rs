@@ -1,14 +1,14 @@
 //! Moving everything that is sealed to the newest master key.
 
 use acople_core::{Error, Quarantined, Result};
-use acople_seal::MasterKey;
+use acople_seal::Place;
 use redis::cmd;
 
 use crate::RedisStore;
-use crate::names::{key, parts, single};
+use crate::names::{all_parts, single};
 use crate::quarantine::sealed_part;
+use crate::shelf::Shelf;
 use crate::store::Inner;
-use crate::tokens::place;
 
 /// Records that are read at once.
 const RECORDS: usize = 64;
@@ -28,7 +28,7 @@ pub struct Rewrap {
 }
 
 impl RedisStore {
-    /// Encrypts all tokens and quarantined records under the newest master key; plain quarantined records, too.
+    /// Encrypts all tokens, secrets and quarantined records under the newest master key; plain quarantined records, too.
     ///
     /// The store stays in use meanwhile, by all processes: a record that changes under way is left to whoever changed
     /// it, and so all of them need the newest key first. Each record is a step of its own, so that calling it again
@@ -38,18 +38,20 @@ impl RedisStore {
     /// `Config` without a master key, or when the key's uses are spent; those of every write.
     pub async fn rewrap(&self) -> Result<Rewrap> {
         let inner = &*self.0;
-        let master = inner.master_key()?;
+        inner.must_seal()?;
         let mut report = Rewrap::default();
-        let members: Vec<Vec<u8>> =
-            inner.connection.command(cmd("SMEMBERS").arg(single(&inner.prefix, "connections"))).await?;
-        for member in &members {
-            inner.rewrap_tokens(master, member, &mut report).await?;
+        for shelf in [Shelf::Tokens, Shelf::Secrets] {
+            let members: Vec<Vec<u8>> =
+                inner.connection.command(cmd("SMEMBERS").arg(shelf.members(&inner.prefix))).await?;
+            for member in &members {
+                inner.rewrap_sealed(shelf, member, &mut report).await?;
+            }
         }
         let mut after: Option<Vec<u8>> = None;
         loop {
             let page = inner.page(None, after.as_deref(), RECORDS).await?;
             for (id, payload) in &page {
-                inner.rewrap_quarantined(master, id, payload, &mut report).await?;
+                inner.rewrap_quarantined(id, payload, &mut report).await?;
             }
             let Some((last, _)) = page.into_iter().next_back() else { return Ok(report) };
             after = Some(last);
@@ -58,10 +60,10 @@ impl RedisStore {
 }
 
 impl Inner {
-    async fn rewrap_tokens(&self, master: &MasterKey, member: &[u8], report: &mut Rewrap) -> Result<()> {
-        let parts: [String; 3] = parts(member).ok_or_else(|| self.connection.not_understood())?;
-        let connection = parts.each_ref().map(String::as_str);
-        let name = key(&self.prefix, "tokens", member);
+    async fn rewrap_sealed(&self, shelf: Shelf, member: &[u8], report: &mut Rewrap) -> Result<()> {
+        let parts = all_parts(member).ok_or_else(|| self.connection.not_understood())?;
+        let key: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let name = shelf.text(&self.prefix, member);
         let command = cmd("HMGET").arg(&name).arg("g").arg("t").to_owned();
         let (generation, sealed): (Option<u64>, Option<Vec<u8>>) = self.connection.command(&command).await?;
         let (Some(generation), Some(sealed)) = (generation, sealed) else { return Ok(()) };
@@ -69,27 +71,22 @@ impl Inner {
             report.current += 1;
             return Ok(());
         }
-        let place = place(&connection, generation);
+        let place = Place { kind: shelf.kind(), key: &key, generation };
         match self.sealer.open(&place, &sealed).await {
             Ok(text) => {
-                self.charge(master, 1).await?;
-                let anew = self.sealer.seal(&place, text).await?;
+                let anew = self.seal(&place, text).await?;
                 let script = &self.scripts.replace_field;
                 self.connection.run::<i64>(script, &[&name], &[b"t", &sealed, &anew]).await?;
                 report.done += 1;
             }
-            Err(e) => report.fail(Error::new(e.kind(), format!("tokens of {connection:?}: {}", e.message()))),
+            Err(e) => {
+                report.fail(Error::new(e.kind(), format!("{} of {key:?}: {}", shelf.kind(), e.message())))
+            }
         }
         Ok(())
     }
 
-    async fn rewrap_quarantined(
-        &self,
-        master: &MasterKey,
-        id: &[u8],
-        payload: &[u8],
-        report: &mut Rewrap,
-    ) -> Result<()> {
+    async fn rewrap_quarantined(&self, id: &[u8], payload: &[u8], report: &mut Rewrap) -> Result<()> {
         if sealed_part(payload).is_some_and(|(_, sealed)| !self.sealer.needs_rewrap(sealed)) {
             report.current += 1;
             return Ok(());
@@ -104,7 +101,6 @@ impl Inner {
         };
         let record: Quarantined =
             serde_json::from_slice(&json).map_err(|_| self.connection.not_understood())?;
-        self.charge(master, 1).await?;
         let parts = [record.id.as_str(), record.key.sync.as_str(), record.key.tenant.as_str()];
         let anew = self.seal_payload(&parts, json).await?;
         let records = single(&self.prefix, "quarantine");

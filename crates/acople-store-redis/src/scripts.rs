@@ -8,9 +8,9 @@ use redis::Script;
 pub(crate) struct Scripts {
     pub(crate) save_state: Script,
     pub(crate) remove_state: Script,
-    pub(crate) save_tokens: Script,
-    pub(crate) remove_tokens: Script,
-    pub(crate) load_tokens: Script,
+    pub(crate) save_sealed: Script,
+    pub(crate) remove_sealed: Script,
+    pub(crate) load_sealed: Script,
     pub(crate) lease: Script,
     pub(crate) release: Script,
     pub(crate) quarantine: Script,
@@ -42,8 +42,9 @@ if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SREM', KEYS[3], ARGV[2]) 
 return 1
 ";
 
-/// KEYS: generation, tokens, members of all tokens. ARGV: expected generation as above, new one, sealed, member.
-const SAVE_TOKENS: &str = r"
+/// KEYS: generation, sealed text, members of all texts, members of its connection. ARGV: expected generation as above,
+/// new one, sealed text, member, member of its connection.
+const SAVE_SEALED: &str = r"
 local g, live = redis.call('GET', KEYS[1]) or '-0', true
 if string.sub(g, 1, 1) == '-' then live = false end
 if live and g == ARGV[2] then return '' end
@@ -51,20 +52,22 @@ if g ~= ARGV[1] then return live and g or '0' end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('HSET', KEYS[2], 'g', ARGV[2], 't', ARGV[3])
 redis.call('SADD', KEYS[3], ARGV[4])
+redis.call('SADD', KEYS[4], ARGV[5])
 return ''
 ";
 
-/// KEYS as above. ARGV: member.
-const REMOVE_TOKENS: &str = r"
+/// KEYS as above. ARGV: member, member of its connection.
+const REMOVE_SEALED: &str = r"
 local g = redis.call('GET', KEYS[1])
 if g and string.sub(g, 1, 1) ~= '-' then redis.call('SET', KEYS[1], '-' .. g) end
 redis.call('DEL', KEYS[2])
 redis.call('SREM', KEYS[3], ARGV[1])
+redis.call('SREM', KEYS[4], ARGV[2])
 return 1
 ";
 
-/// KEYS: generation, tokens. Gives the generation, and the tokens with theirs.
-const LOAD_TOKENS: &str = r"
+/// KEYS: generation, sealed text. Gives the generation, and the text with its own.
+const LOAD_SEALED: &str = r"
 local t = redis.call('HMGET', KEYS[2], 'g', 't')
 return {redis.call('GET', KEYS[1]) or '-0', t[1] or '', t[2] or ''}
 ";
@@ -143,9 +146,9 @@ impl Scripts {
         Self {
             save_state: Script::new(SAVE_STATE),
             remove_state: Script::new(REMOVE_STATE),
-            save_tokens: Script::new(SAVE_TOKENS),
-            remove_tokens: Script::new(REMOVE_TOKENS),
-            load_tokens: Script::new(LOAD_TOKENS),
+            save_sealed: Script::new(SAVE_SEALED),
+            remove_sealed: Script::new(REMOVE_SEALED),
+            load_sealed: Script::new(LOAD_SEALED),
             lease: Script::new(LEASE),
             release: Script::new(RELEASE),
             quarantine: Script::new(QUARANTINE),

@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use acople_core::{Error, ErrorKind, Result, Secret};
-use acople_seal::{MasterKey, Sealer};
+use acople_seal::{Place, Sealer};
 use redis::cmd;
+use zeroize::Zeroizing;
 
 use crate::RedisStoreBuilder;
 use crate::connection::Connection;
 use crate::keys::Uses;
 use crate::scripts::Scripts;
 
-/// Checkpoints, tokens, leases and quarantine under one prefix of a Redis server.
+/// Checkpoints, tokens, leases, secrets and quarantine under one prefix of a Redis server.
 ///
 /// Any number of processes may share it. Cheap to clone: clones share one connection, which has a task on the tokio
 /// runtime that made it.
@@ -57,14 +58,27 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// The key that seals, or the error that says that one is needed.
-    pub(crate) fn master_key(&self) -> Result<&MasterKey> {
-        self.sealer.keyring().newest().ok_or_else(|| {
-            Error::config(
-                "master_key",
-                format!("{} keeps tokens only encrypted: open it with a master key", self.connection.name),
-            )
-        })
+    /// The error that says that keys are needed, when there are none.
+    pub(crate) fn must_seal(&self) -> Result<()> {
+        if self.sealer.seals() {
+            return Ok(());
+        }
+        Err(Error::config(
+            "master_key",
+            format!(
+                "{} keeps tokens and secrets only encrypted: open it with a master key",
+                self.connection.name
+            ),
+        ))
+    }
+
+    /// Seals, and counts the use of the key.
+    pub(crate) async fn seal(&self, place: &Place<'_>, text: Zeroizing<Vec<u8>>) -> Result<Vec<u8>> {
+        let key = self.sealer.fresh_key(place).await?;
+        if let Some(master) = key.master() {
+            self.charge(master, 1).await?;
+        }
+        key.seal(place, text)
     }
 
     /// What is larger than the store's limit.

@@ -17,6 +17,7 @@ async fn a_postgres_store_keeps_the_promises_of_every_store() {
     let store = builder(&server, &server.schema()).open().await.unwrap();
     stores::checkpoint_store(&store).await;
     stores::token_store(&store).await;
+    stores::secret_store(&store).await;
     stores::token_leases(&store).await;
     stores::quarantine_store(&store).await;
     let plain = PostgresStore::builder(server.url()).schema(server.schema()).open().await.unwrap();

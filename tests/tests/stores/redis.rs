@@ -26,6 +26,7 @@ async fn a_redis_store_keeps_the_promises_of_every_store() {
     let store = builder(&server, &server.prefix()).open().await.unwrap();
     stores::checkpoint_store(&store).await;
     stores::token_store(&store).await;
+    stores::secret_store(&store).await;
     stores::token_leases(&store).await;
     stores::quarantine_store(&store).await;
     let plain = RedisStore::builder(server.url()).prefix(server.prefix()).open().await.unwrap();
