@@ -94,7 +94,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How long the answer to one command may take. Default 5 s.
+    /// How long the answer to one command may take, and the making of a connection. Default 5 s.
     pub fn command_timeout(mut self, time: Duration) -> Self {
         self.command_timeout = time;
         self

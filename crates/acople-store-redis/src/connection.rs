@@ -11,8 +11,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::fault::Fault;
 
-/// What a connection and its handshake may take.
-const CONNECT: Duration = Duration::from_secs(5);
 /// The first pause before another attempt; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -96,7 +94,7 @@ impl Connection {
         }
         let next = number + 1;
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
+            .set_connection_timeout(Some(self.command_timeout))
             .set_response_timeout(Some(self.command_timeout));
         let made = self.client.get_multiplexed_async_connection_with_config(&config).await;
         let connection = made.map_err(|error| Fault::of_connect(&error))?;
