@@ -80,7 +80,7 @@ impl Inner {
                 report.done += 1;
             }
             Err(e) => {
-                report.fail(Error::new(e.kind(), format!("{} of {key:?}: {}", shelf.kind(), e.message())))
+                report.fail(Error::new(e.kind(), format!("{} of {key:?}: {}", shelf.kind(), e.message())));
             }
         }
         Ok(())
