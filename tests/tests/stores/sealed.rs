@@ -190,7 +190,7 @@ async fn tenants_of_one_store_never_see_each_other() {
     let server = Postgres::shared();
     let store = builder(&server, &server.schema()).open().await.unwrap();
     let tenants: Vec<String> =
-        (0..50).map(|n| format!("tenant {n}")).chain(["".into(), "tenant 1\0".into()]).collect();
+        (0..50).map(|n| format!("tenant {n}")).chain([String::new(), "tenant 1\0".into()]).collect();
     let at = |tenant: &str| ConnectionKey::new("hubspot", "main").with_tenant(tenant);
     let saves = tenants.iter().map(async |tenant| {
         TokenStore::save(&store, &at(tenant), Generation(0), &tokens(tenant, "r")).await.unwrap();
