@@ -22,6 +22,54 @@ pub enum Job {
     },
     /// Calls a server again and again until it is killed.
     Steady(Steady),
+    /// Has the tokens of a connection renewed.
+    Tokens(Tokens),
+}
+
+/// A worker that shares the tokens of a connection with others, in a store that all of them reach.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Where the tokens are.
+    pub store: StoreAt,
+    /// The vendor's address.
+    pub vendor: String,
+    /// The refresh token to begin with.
+    pub refresh: String,
+    /// What is done with them.
+    pub work: TokenWork,
+}
+
+/// A store that several processes share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreAt {
+    /// In PostgreSQL.
+    Postgres {
+        /// The address.
+        address: String,
+        /// The schema.
+        schema: String,
+    },
+    /// In Redis.
+    Redis {
+        /// The address.
+        address: String,
+        /// The prefix.
+        prefix: String,
+    },
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenWork {
+    /// At each line of standard input, so many tasks ask for a token at once, in place of the one they had before.
+    Ask {
+        /// How many.
+        tasks: usize,
+    },
+    /// Renews again and again, until it is killed or there is nothing to renew with.
+    Renew,
 }
 
 /// Many tasks that call one server through one client.
@@ -113,6 +161,15 @@ pub enum Said {
     },
     /// It stands at the point where it was told to.
     Held,
+    /// It has opened its store.
+    Ready,
+    /// Every task has a token: these.
+    Tokens {
+        /// Each once.
+        access: Vec<String>,
+    },
+    /// The tokens were renewed.
+    Renewed,
     /// The run is complete.
     Complete {
         /// Read from the source.

@@ -21,6 +21,7 @@ mod printable;
 mod read;
 mod schema;
 mod secret;
+mod secret_references;
 mod shape;
 mod store;
 mod transport;
@@ -46,9 +47,10 @@ pub use printable::printable;
 pub use read::{Cursor, Event, EventStream, ReadRequest};
 pub use schema::{FieldSchema, record_schema};
 pub use secret::Secret;
+pub use secret_references::resolve_secrets;
 pub use store::{
-    CheckpointStore, ConnectionKey, Generation, Lease, QuarantineStore, Quarantined, Stage, StateKey,
-    TokenSet, TokenStore,
+    CheckpointStore, ConnectionKey, Generation, Lease, QuarantineStore, Quarantined, SecretStore, Stage,
+    StateKey, TokenSet, TokenStore,
 };
 pub use transport::{Body, Progress, Request, Response, Transport, TransportError, WireFault};
 pub use vendor::{Resources, Vendor, config_schema, parse_config, parse_vendor_config};

@@ -157,6 +157,40 @@ pub trait TokenStore: Send + Sync + fmt::Debug + 'static {
     }
 }
 
+/// Keeps secrets that connectors are configured with (API keys, client secrets, passwords), encrypted: one text a
+/// field of a connection.
+///
+/// `save` returns only when the secret would survive a crash of the machine. A config names a stored secret by
+/// `{"secret": "<field>"}`, which [`resolve_secrets`](crate::resolve_secrets) replaces.
+#[async_trait]
+pub trait SecretStore: Send + Sync + fmt::Debug + 'static {
+    /// The secret and its generation; `None` when there is none.
+    ///
+    /// # Errors
+    /// A secret that is damaged, put back from before, or sealed with a key that is not here is an error, never
+    /// "none".
+    async fn load(&self, connection: &ConnectionKey, field: &str) -> Result<Option<(Secret, Generation)>>;
+
+    /// Writes the secret if it is still at generation `expected`, and gives the new generation.
+    ///
+    /// # Errors
+    /// `Fenced` when somebody else has written since: load again. `TooLarge` above the store's limit.
+    async fn save(
+        &self,
+        connection: &ConnectionKey,
+        field: &str,
+        expected: Generation,
+        secret: &Secret,
+    ) -> Result<Generation>;
+
+    /// Forgets the secret. A later [`save`](Self::save) starts from `Generation(0)`; writers from before the
+    /// removal stay fenced.
+    async fn remove(&self, connection: &ConnectionKey, field: &str) -> Result<()>;
+
+    /// The fields of a connection that have a secret, in order.
+    async fn fields(&self, connection: &ConnectionKey) -> Result<Vec<String>>;
+}
+
 /// Where on its way a record was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,10 +7,11 @@ use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use acople_core::{Error, ErrorKind, Result};
+use acople_seal::{Keyring, MAX_WRAPS, MasterKey, Sealer};
 
+use crate::fault::{Failure, Fault};
 use crate::file::{self, Opened};
 use crate::rewrap::check_keys;
-use crate::seal::{Keyring, MAX_WRAPS, MasterKey};
 use crate::store::{Opener, RedbStore, Settings};
 
 /// Options of a [`RedbStore`].
@@ -18,6 +19,7 @@ use crate::store::{Opener, RedbStore, Settings};
 pub struct RedbStoreBuilder {
     newest: Option<MasterKey>,
     old: Vec<MasterKey>,
+    sealer: Option<Sealer>,
     max_state: usize,
     cache: usize,
     wrap_limit: u64,
@@ -25,7 +27,14 @@ pub struct RedbStoreBuilder {
 
 impl Default for RedbStoreBuilder {
     fn default() -> Self {
-        Self { newest: None, old: Vec::new(), max_state: 1 << 20, cache: 8 << 20, wrap_limit: MAX_WRAPS }
+        Self {
+            newest: None,
+            old: Vec::new(),
+            sealer: None,
+            max_state: 1 << 20,
+            cache: 8 << 20,
+            wrap_limit: MAX_WRAPS,
+        }
     }
 }
 
@@ -40,6 +49,13 @@ impl RedbStoreBuilder {
     /// [`RedbStore::rewrap`] or when they are next written.
     pub fn old_key(mut self, key: MasterKey) -> Self {
         self.old.push(key);
+        self
+    }
+
+    /// The keys in one piece, instead of [`master_key`](Self::master_key) and [`old_key`](Self::old_key): from a
+    /// source, or of a key management service.
+    pub fn keys(mut self, keys: impl Into<Sealer>) -> Self {
+        self.sealer = Some(keys.into());
         self
     }
 
@@ -122,12 +138,17 @@ impl RedbStoreBuilder {
     }
 
     fn settings(&self, name: String) -> Result<Settings> {
-        Ok(Settings {
-            name,
-            max_state: self.max_state,
-            wrap_limit: self.wrap_limit,
-            keys: Keyring::new(self.newest.clone(), self.old.clone())?,
-        })
+        let keys = self.newest.clone().map_or_else(Keyring::default, Keyring::new);
+        let keys = self.old.iter().cloned().try_fold(keys, Keyring::with_old)?;
+        let sealer = match &self.sealer {
+            None => keys.into(),
+            Some(sealer) if keys.keys().next().is_none() => sealer.clone(),
+            Some(_) => {
+                let message = "give a store its keys in one piece or one by one, not both";
+                return Err(Error::config("master_key", message));
+            }
+        };
+        Ok(Settings { name, max_state: self.max_state, wrap_limit: self.wrap_limit, sealer })
     }
 }
 
@@ -137,7 +158,10 @@ fn finish(
     opened: Opened,
     lock: Option<std::fs::File>,
 ) -> Result<RedbStore> {
-    check_keys(&opened.db, &settings)?;
+    check_keys(&opened.db, &settings.name, &settings.sealer).map_err(|fault| match fault {
+        Fault::Own(error) => error,
+        Fault::Redb(e) | Fault::Commit(e) => Failure::new(e.to_string()).error(&settings.name),
+    })?;
     Ok(RedbStore::new(settings, opener, opened, lock))
 }
 

@@ -10,8 +10,8 @@ use acople_core::{CheckpointStore, Error, ErrorKind, Generation, Result, StateKe
 
 use crate::RedbStore;
 use crate::fault::Fault;
+use crate::fence::beyond_all_writers;
 use crate::record::{self, Kind, check_key};
-use crate::seal::random_number;
 use crate::store::Inner;
 use crate::tables::{STATES, StateRow, StateTable, state_table};
 
@@ -70,8 +70,7 @@ impl CheckpointStore for RedbStore {
             let copies = Copies::read(&WriterOf(tx), &key)?;
             let next = match copies.newest {
                 Some(copy) if copy.live => next_generation(copy.generation, copies.damaged)?,
-                // Beyond what any writer of the lost state can hold.
-                None if copies.damaged => (1 << 62) | (random_number()? >> 3),
+                None if copies.damaged => beyond_all_writers()?,
                 None if inner.has_losses() => 1,
                 Some(_) | None => return Ok(()),
             };

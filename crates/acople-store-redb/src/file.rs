@@ -13,7 +13,7 @@ use acople_core::{Error, ErrorKind, Result};
 
 use crate::fault::{Failure, Fault};
 use crate::recover;
-use crate::tables::{FORMAT, META, META_FORMAT, META_RECOVERED, create_all, get_meta};
+use crate::tables::{FORMAT, META, META_FORMAT, META_RECOVERED, SECRETS, create_all, get_meta};
 
 /// An open database and what is known about it.
 #[derive(Debug)]
@@ -127,12 +127,10 @@ pub(crate) fn open_backend(name: &str, backend: impl StorageBackend, cache: usiz
         let new = matches!(backend.len(), Ok(0));
         let db = database(backend, cache)?;
         if new {
-            let mut tx = db.begin_write()?;
-            tx.set_two_phase_commit(true);
-            create_all(&tx)?;
-            tx.commit()?;
+            create_tables(&db)?;
         }
         let recovered_from = check_format(name, &db)?;
+        complete(&db)?;
         Ok(Opened { db, recovered_from })
     });
     opened.map_err(|refusal| match refusal {
@@ -181,6 +179,7 @@ fn existing(path: &Path, cache: usize) -> Result<Opened, Refusal> {
         let file = private().open(path).map_err(|e| io_error(path, "cannot be opened", &e))?;
         let db = database(FileBackend::new(file)?, cache)?;
         let recovered_from = check_format(&name, &db)?;
+        complete(&db)?;
         Ok(Opened { db, recovered_from })
     })
 }
@@ -214,6 +213,23 @@ fn database(backend: impl StorageBackend, cache: usize) -> Result<Database, Data
         // Without it redb trusts the file, and a flipped bit may surface as a panic much later.
         .set_check_integrity_on_open(true)
         .create_with_backend(backend)
+}
+
+fn create_tables(db: &Database) -> Result<(), Fault> {
+    let mut tx = db.begin_write()?;
+    tx.set_two_phase_commit(true);
+    create_all(&tx)?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// Makes the tables that a store of an earlier version lacks.
+fn complete(db: &Database) -> Result<(), Fault> {
+    match db.begin_read()?.open_table(SECRETS) {
+        Err(TableError::TableDoesNotExist(_)) => create_tables(db),
+        Err(e) => Err(e.into()),
+        Ok(_) => Ok(()),
+    }
 }
 
 fn check_format(name: &str, db: &Database) -> Result<Option<PathBuf>, Fault> {

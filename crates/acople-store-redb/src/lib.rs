@@ -3,18 +3,22 @@
 mod builder;
 mod checkpoints;
 mod fault;
+mod fence;
 mod file;
+mod inventory;
 mod leases;
 mod quarantine;
 mod record;
 mod recover;
 mod rewrap;
-mod seal;
+mod secrets;
+mod shelf;
 mod store;
 mod tables;
 mod tokens;
 
+pub use acople_seal::{MasterKey, Sealer};
 pub use builder::RedbStoreBuilder;
+pub use inventory::{KeyUse, SealedRecord};
 pub use rewrap::Rewrap;
-pub use seal::MasterKey;
 pub use store::{Damage, RedbStore};

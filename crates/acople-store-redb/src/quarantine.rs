@@ -3,16 +3,17 @@
 use std::ops::Bound;
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use redb::{ReadableTableMetadata, WriteTransaction};
 use zeroize::Zeroizing;
 
 use acople_core::{Error, ErrorKind, QuarantineStore, Quarantined, Result};
+use acople_seal::{FreshKey, Place, Sealer};
 
 use crate::RedbStore;
 use crate::fault::Fault;
 use crate::record::{self, Kind, Record, check_key};
-use crate::rewrap::charge;
-use crate::seal::{Place, seal};
+use crate::rewrap::{AT_ONCE, charge};
 use crate::store::Inner;
 use crate::tables::{QUARANTINE, QUARANTINE_BY_SYNC};
 
@@ -28,15 +29,16 @@ impl QuarantineStore for RedbStore {
             return Ok(());
         }
         let rows = records.iter().map(Row::of).collect::<Result<Vec<_>>>()?;
+        let keys = fresh_keys(&self.0.sealer(), &rows).await?;
         self.write(move |inner, tx| {
-            if let Some(master) = inner.keys.newest() {
+            if let Some(master) = keys.first().and_then(|key| key.as_ref()?.master()) {
                 charge(tx, inner, master, rows.len() as u64)?;
             }
-            for Row { id, sync, tenant, json } in rows {
+            for (Row { id, sync, tenant, json }, fresh) in rows.into_iter().zip(keys) {
                 forget(tx, &id)?;
                 let key = [id.as_str(), sync.as_str(), tenant.as_str()];
-                let payload = match inner.keys.newest() {
-                    Some(master) => [&[SEALED], seal(master, &place(&key), json)?.as_slice()].concat(),
+                let payload = match fresh {
+                    Some(fresh) => [&[SEALED], fresh.seal(&place(&key), json)?.as_slice()].concat(),
                     None => [&[PLAIN], json.as_slice()].concat(),
                 };
                 let bytes = record::encode(Kind::Quarantine, 0, &key, &payload)?;
@@ -50,7 +52,7 @@ impl QuarantineStore for RedbStore {
 
     async fn list(&self, sync: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Quarantined>> {
         let (sync, after) = (sync.map(str::to_owned), after.map(str::to_owned));
-        self.read(move |inner, tx| {
+        let read = self.read(move |inner, tx| {
             let table = tx.open_table(QUARANTINE)?;
             let mut records = Vec::new();
             if let Some(sync) = sync {
@@ -66,18 +68,20 @@ impl QuarantineStore for RedbStore {
                         break;
                     }
                     let bytes = table.get(id)?.ok_or_else(|| damaged(inner, id, "it is missing"))?;
-                    records.push(read(inner, id, bytes.value())?);
+                    records.push((id.to_owned(), bytes.value().to_vec()));
                 }
             } else {
                 let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
                 for entry in table.range::<&str>((from, Bound::Unbounded))?.take(limit) {
                     let (id, bytes) = entry?;
-                    records.push(read(inner, id.value(), bytes.value())?);
+                    records.push((id.value().to_owned(), bytes.value().to_vec()));
                 }
             }
             Ok(records)
-        })
-        .await
+        });
+        let (records, sealer) = (read.await?, self.0.sealer());
+        let opened: Vec<_> = records.iter().map(|(id, bytes)| open(&self.0, &sealer, id, bytes)).collect();
+        stream::iter(opened).buffered(AT_ONCE).try_collect().await
     }
 
     async fn remove(&self, ids: &[String]) -> Result<()> {
@@ -138,16 +142,27 @@ impl Row {
     }
 }
 
-fn read(inner: &Inner, id: &str, bytes: &[u8]) -> Result<Quarantined> {
+/// A key for each row; none when nothing seals.
+async fn fresh_keys(sealer: &Sealer, rows: &[Row]) -> Result<Vec<Option<FreshKey>>> {
+    if !sealer.seals() {
+        return Ok(rows.iter().map(|_| None).collect());
+    }
+    let keys: Vec<_> = rows.iter().map(|row| fresh_key(sealer, row)).collect();
+    stream::iter(keys).buffered(AT_ONCE).try_collect().await
+}
+
+async fn fresh_key(sealer: &Sealer, row: &Row) -> Result<Option<FreshKey>> {
+    sealer.fresh_key(&place(&[&row.id, &row.sync, &row.tenant])).await.map(Some)
+}
+
+async fn open(inner: &Inner, sealer: &Sealer, id: &str, bytes: &[u8]) -> Result<Quarantined> {
     let record = whole(id, bytes).ok_or_else(|| damaged(inner, id, "it is damaged"))?;
     let unknown = || damaged(inner, id, "its content is not understood");
     match record.payload.split_first() {
         Some((&PLAIN, json)) => serde_json::from_slice(json).map_err(|_| unknown()),
         Some((&SEALED, sealed)) => {
-            let json = inner
-                .keys
-                .open(&place(&record.key), sealed)
-                .map_err(|e| damaged(inner, id, e.message()).with_kind(e.kind()))?;
+            let json = sealer.open(&place(&record.key), sealed).await;
+            let json = json.map_err(|e| damaged(inner, id, e.message()).with_kind(e.kind()))?;
             serde_json::from_slice(&json).map_err(|_| unknown())
         }
         _ => Err(unknown()),

@@ -37,6 +37,12 @@ pub(crate) enum Kind {
     Quarantine,
     /// Facts about the store itself. Key: their name.
     Meta,
+    /// A sealed secret. Key: tenant, connector, connection, field.
+    Secret,
+    /// The generation that the secret must have.
+    SecretFloor,
+    /// The secret was removed at this generation.
+    SecretRemoved,
 }
 
 impl Kind {
@@ -49,6 +55,9 @@ impl Kind {
             Self::TokenRemoved => 5,
             Self::Quarantine => 6,
             Self::Meta => 7,
+            Self::Secret => 8,
+            Self::SecretFloor => 9,
+            Self::SecretRemoved => 10,
         }
     }
 
@@ -61,6 +70,9 @@ impl Kind {
             5 => Self::TokenRemoved,
             6 => Self::Quarantine,
             7 => Self::Meta,
+            8 => Self::Secret,
+            9 => Self::SecretFloor,
+            10 => Self::SecretRemoved,
             _ => return None,
         })
     }

@@ -17,10 +17,12 @@ use acople_core::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::file::{beside, io_error, newer, replace};
 use crate::record::{self, Kind, MAGIC, MAX_HEADER};
+use crate::secrets::Secrets;
+use crate::shelf::Shelf;
 use crate::tables::{
-    FORMAT, META, META_FORMAT, META_RECOVERED, QUARANTINE, QUARANTINE_BY_SYNC, TOKEN_FLOORS, TOKENS,
-    put_meta, state_table,
+    FORMAT, META, META_FORMAT, META_RECOVERED, QUARANTINE, QUARANTINE_BY_SYNC, put_meta, state_table,
 };
+use crate::tokens::Tokens;
 
 /// How much of the file is searched at once, in bytes.
 const WINDOW: usize = 1 << 20;
@@ -63,6 +65,8 @@ enum Group {
     State,
     Token,
     TokenFloor,
+    Secret,
+    SecretFloor,
     Quarantine,
     Meta,
 }
@@ -73,6 +77,8 @@ impl Group {
             Kind::State | Kind::StateRemoved => Self::State,
             Kind::Token => Self::Token,
             Kind::TokenFloor | Kind::TokenRemoved => Self::TokenFloor,
+            Kind::Secret => Self::Secret,
+            Kind::SecretFloor | Kind::SecretRemoved => Self::SecretFloor,
             Kind::Quarantine => Self::Quarantine,
             Kind::Meta => Self::Meta,
         }
@@ -175,25 +181,17 @@ fn fill(tx: &WriteTransaction, path: &Path, found: &Found, kept: &Path) -> Resul
                 tx.open_table(state_table(place.generation))?
                     .insert((*sync, *tenant, *stream, *partition), bytes.as_slice())?;
             }
-            (Group::Token, [tenant, connector, connection]) => {
-                let floor = found.get(&(Group::TokenFloor, key.iter().map(ToString::to_string).collect()));
-                if floor.is_some_and(|f| f.kind == Kind::TokenRemoved && f.generation > place.generation) {
-                    continue;
-                }
-                let row = (*tenant, *connector, *connection);
-                tx.open_table(TOKENS)?.insert(row, bytes.as_slice())?;
-                // The floor follows the tokens that are left, or they could not be used.
-                let floor = record::encode(Kind::TokenFloor, place.generation, &key, &[])?;
-                tx.open_table(TOKEN_FLOORS)?.insert(row, floor.as_slice())?;
+            (Group::Token, key) => {
+                fill_text::<Tokens>(tx, key, place, other(found, Group::TokenFloor, key), &bytes)?;
             }
-            (Group::TokenFloor, [tenant, connector, connection]) => {
-                let tokens = found.get(&(Group::Token, key.iter().map(ToString::to_string).collect()));
-                let removed = place.kind == Kind::TokenRemoved;
-                if tokens.is_some_and(|t| !removed || t.generation >= place.generation) {
-                    continue;
-                }
-                // Without its tokens, a floor makes loading them an error: they are lost, not absent.
-                tx.open_table(TOKEN_FLOORS)?.insert((*tenant, *connector, *connection), bytes.as_slice())?;
+            (Group::Secret, key) => {
+                fill_text::<Secrets>(tx, key, place, other(found, Group::SecretFloor, key), &bytes)?;
+            }
+            (Group::TokenFloor, key) => {
+                fill_floor::<Tokens>(tx, key, place, other(found, Group::Token, key), &bytes)?;
+            }
+            (Group::SecretFloor, key) => {
+                fill_floor::<Secrets>(tx, key, place, other(found, Group::Secret, key), &bytes)?;
             }
             (Group::Quarantine, [id, sync, _]) => {
                 tx.open_table(QUARANTINE)?.insert(*id, bytes.as_slice())?;
@@ -206,4 +204,44 @@ fn fill(tx: &WriteTransaction, path: &Path, found: &Found, kept: &Path) -> Resul
         }
     }
     put_meta(tx, META_RECOVERED, 1, kept.display().to_string().as_bytes())
+}
+
+/// What was found of a key in another group.
+fn other<'a>(found: &'a Found, group: Group, key: &[&str]) -> Option<&'a Place> {
+    found.get(&(group, key.iter().map(ToString::to_string).collect()))
+}
+
+fn fill_text<S: Shelf>(
+    tx: &WriteTransaction,
+    key: &[&str],
+    place: &Place,
+    floor: Option<&Place>,
+    bytes: &[u8],
+) -> Result<(), Fault> {
+    if floor.is_some_and(|floor| floor.kind == S::REMOVED && floor.generation > place.generation) {
+        return Ok(());
+    }
+    let Some(name) = S::from_parts(key) else { return Ok(()) };
+    tx.open_table(S::TEXTS)?.insert(S::row(&name), bytes)?;
+    // The floor follows the text that is left, or it could not be used.
+    let floor = record::encode(S::FLOOR, place.generation, key, &[])?;
+    tx.open_table(S::FLOORS)?.insert(S::row(&name), floor.as_slice())?;
+    Ok(())
+}
+
+fn fill_floor<S: Shelf>(
+    tx: &WriteTransaction,
+    key: &[&str],
+    place: &Place,
+    text: Option<&Place>,
+    bytes: &[u8],
+) -> Result<(), Fault> {
+    let removed = place.kind == S::REMOVED;
+    if text.is_some_and(|text| !removed || text.generation >= place.generation) {
+        return Ok(());
+    }
+    let Some(name) = S::from_parts(key) else { return Ok(()) };
+    // Without its text, a floor makes loading it an error: it is lost, not absent.
+    tx.open_table(S::FLOORS)?.insert(S::row(&name), bytes)?;
+    Ok(())
 }

@@ -2,22 +2,27 @@
 
 use std::ops::Bound;
 
-use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use futures_util::stream::{self, StreamExt};
+use redb::{Database, ReadableDatabase, ReadableTable, Value, WriteTransaction};
 use zeroize::Zeroizing;
 
-use acople_core::{ConnectionKey, Error, ErrorKind, Result};
+use acople_core::{Error, ErrorKind, Result};
+use acople_seal::{FreshKey, MasterKey, Sealer};
 
 use crate::RedbStore;
-use crate::fault::{Failure, Fault};
+use crate::fault::Fault;
 use crate::quarantine::{self, PLAIN, SEALED};
 use crate::record::{self, Kind};
-use crate::seal::{MasterKey, key_id, seal};
-use crate::store::{Inner, Settings};
-use crate::tables::{META, QUARANTINE, TOKENS, get_meta, put_meta};
-use crate::tokens;
+use crate::secrets::Secrets;
+use crate::shelf::{self, Shelf, Table};
+use crate::store::Inner;
+use crate::tables::{META, QUARANTINE, get_meta, put_meta};
+use crate::tokens::Tokens;
 
-/// Rows that one transaction of a rewrap looks at: other writers get their turn in between.
+/// Rows that one step of a rewrap looks at: other writers get their turn in between.
 const ROWS: usize = 64;
+/// Rows for which a key service is asked at once.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// What a [`RedbStore::rewrap`] did.
 #[derive(Debug, Default)]
@@ -34,49 +39,129 @@ pub struct Rewrap {
 }
 
 impl RedbStore {
-    /// Encrypts all tokens and quarantined records under the newest master key; plain quarantined
-    /// records, too.
+    /// Encrypts all tokens, secrets and quarantined records under the newest key; plain quarantined records,
+    /// too.
     ///
     /// The store stays in use meanwhile. Progress is kept in small steps, so that calling it again after
     /// an interruption goes on where it ended. When `failed` is 0, the old keys are no longer needed.
     ///
     /// # Errors
-    /// `Config` without a master key, or when the key's uses are spent; those of every write.
+    /// `Config` without a key, or when the key's uses are spent; those of every write.
     pub async fn rewrap(&self) -> Result<Rewrap> {
-        self.0.keys.required(&self.0.name)?;
+        self.0.required_sealer()?;
         let mut report = Rewrap::default();
+        self.rewrap_shelf::<Tokens>(&mut report).await?;
+        self.rewrap_shelf::<Secrets>(&mut report).await?;
         let mut after = None;
-        while let Some(last) =
-            self.step(&mut report, move |inner, tx, report| rewrap_tokens(inner, tx, report, after)).await?
-        {
-            after = Some(last);
-        }
-        let mut after = None;
-        while let Some(last) = self
-            .step(&mut report, move |inner, tx, report| rewrap_quarantine(inner, tx, report, after))
-            .await?
-        {
+        while let Some(last) = self.rewrap_quarantine(&mut report, after).await? {
             after = Some(last);
         }
         Ok(report)
     }
 
-    async fn step<T: Send + 'static>(
+    async fn rewrap_shelf<S: Shelf>(&self, report: &mut Rewrap) -> Result<()> {
+        let mut after = None;
+        while let Some(last) = self.rewrap_some::<S>(report, after).await? {
+            after = Some(last);
+        }
+        Ok(())
+    }
+
+    /// One step through a shelf; gives the last name looked at, `None` at the end.
+    async fn rewrap_some<S: Shelf>(
         &self,
         report: &mut Rewrap,
-        work: impl FnOnce(&Inner, &WriteTransaction, &mut Rewrap) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let (value, step) = self
-            .write(move |inner, tx| {
-                let mut step = Rewrap::default();
-                Ok((work(inner, tx, &mut step)?, step))
+        after: Option<S::Name>,
+    ) -> Result<Option<S::Name>> {
+        let sealer = self.0.required_sealer()?;
+        let rows = self.read(move |_, tx| rows_of::<S>(&tx.open_table(S::TEXTS)?, after.as_ref())).await?;
+        let last = rows.last().map(|(name, _)| name.clone());
+        let mut stale = Vec::new();
+        for (name, bytes) in rows {
+            match shelf::whole::<S>(&bytes, &name) {
+                None => report.fail(damaged(&S::describe(&name))),
+                Some(record) if !sealer.needs_rewrap(record.payload) => report.current += 1,
+                Some(record) => {
+                    let (generation, sealed) = (record.generation, record.payload.to_vec());
+                    stale.push((name, bytes, generation, sealed));
+                }
+            }
+        }
+        let renewed: Vec<_> = stale
+            .iter()
+            .map(|(name, _, generation, sealed)| renew::<S>(&sealer, name, *generation, sealed))
+            .collect();
+        let renewed: Vec<_> = stream::iter(renewed).buffered(AT_ONCE).collect().await;
+        let mut ready = Vec::new();
+        for ((name, bytes, generation, _), renewed) in stale.into_iter().zip(renewed) {
+            match renewed {
+                Ok((text, fresh)) => ready.push((name, bytes, generation, text, fresh)),
+                Err(e) => {
+                    let message = format!("{}: {}", S::describe(&name), e.message());
+                    report.fail(e.with_message(message));
+                }
+            }
+        }
+        let (done, current) = self.write(move |inner, tx| write_renewed::<S>(inner, tx, ready)).await?;
+        report.done += done;
+        report.current += current;
+        Ok(last)
+    }
+
+    /// One step through the quarantine; gives the last id looked at, `None` at the end.
+    async fn rewrap_quarantine(&self, report: &mut Rewrap, after: Option<String>) -> Result<Option<String>> {
+        let sealer = self.0.required_sealer()?;
+        let rows = self
+            .read(move |_, tx| {
+                let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+                let mut rows = Vec::new();
+                for entry in tx.open_table(QUARANTINE)?.range::<&str>((from, Bound::Unbounded))?.take(ROWS) {
+                    let (id, bytes) = entry?;
+                    rows.push((id.value().to_owned(), bytes.value().to_vec()));
+                }
+                Ok(rows)
             })
             .await?;
-        report.done += step.done;
-        report.current += step.current;
-        report.failed += step.failed;
-        report.first_error = report.first_error.take().or(step.first_error);
-        Ok(value)
+        let last = rows.last().map(|(id, _)| id.clone());
+        let mut stale = Vec::new();
+        for (id, bytes) in rows {
+            match quarantine::whole(&id, &bytes).map(|record| record.payload.split_first()) {
+                Some(Some((&SEALED, sealed))) if !sealer.needs_rewrap(sealed) => report.current += 1,
+                Some(Some((&(SEALED | PLAIN), _))) => stale.push((id, bytes)),
+                _ => report.fail(damaged("a quarantined record").with_record(id)),
+            }
+        }
+        let renewed: Vec<_> = stale.iter().map(|(id, bytes)| renew_quarantined(&sealer, id, bytes)).collect();
+        let renewed: Vec<_> = stream::iter(renewed).buffered(AT_ONCE).collect().await;
+        let mut ready = Vec::new();
+        for ((id, bytes), renewed) in stale.into_iter().zip(renewed) {
+            match renewed {
+                Ok((sealed, fresh)) => ready.push((id, bytes, sealed, fresh)),
+                Err(e) => report.fail(e.with_record(id)),
+            }
+        }
+        let (done, current) = self
+            .write(move |inner, tx| {
+                let (mut done, mut current) = (0, 0);
+                let mut table = tx.open_table(QUARANTINE)?;
+                for (id, bytes, renewed, master) in ready {
+                    // Written or removed meanwhile, or by an earlier step.
+                    if table.get(id.as_str())?.is_none_or(|now| now.value() != bytes) {
+                        current += 1;
+                        continue;
+                    }
+                    if let Some(master) = &master {
+                        charge(tx, inner, master, 1)?;
+                    }
+                    table.insert(id.as_str(), renewed.as_slice())?;
+                    done += 1;
+                }
+                Ok((done, current))
+            })
+            .await?;
+        report.done += done;
+        report.current += current;
+        Ok(last)
     }
 }
 
@@ -107,131 +192,92 @@ pub(crate) fn charge(tx: &WriteTransaction, inner: &Inner, key: &MasterKey, wrap
 }
 
 /// Refuses a key that is not the one which the store knows by its id.
-pub(crate) fn check_keys(db: &Database, settings: &Settings) -> Result<()> {
-    let check = || -> Result<(), Fault> {
-        let tx = db.begin_read()?;
-        let meta = tx.open_table(META)?;
-        for key in settings.keys.all() {
-            if let Some((_, check_row)) = get_meta(&meta, &row_name(key))?
-                && !key.made(&check_row)
-            {
-                return Err(Error::config(
-                    "master_key",
-                    format!(
-                        "master key {:?} is not the one that store {} was written with",
-                        key.id(),
-                        settings.name
-                    ),
-                )
-                .into());
-            }
+pub(crate) fn check_keys(db: &Database, store: &str, sealer: &Sealer) -> Result<(), Fault> {
+    let tx = db.begin_read()?;
+    let meta = tx.open_table(META)?;
+    for key in sealer.keyring().keys() {
+        if let Some((_, check_row)) = get_meta(&meta, &row_name(key))?
+            && !key.recognises(&check_row)
+        {
+            let message =
+                format!("master key {:?} is not the one that store {store} was written with", key.id());
+            return Err(Error::config("master_key", message).into());
         }
-        Ok(())
-    };
-    check().map_err(|fault| match fault {
-        Fault::Own(error) => error,
-        Fault::Redb(e) | Fault::Commit(e) => Failure::new(e.to_string()).error(&settings.name),
-    })
+    }
+    Ok(())
 }
 
 fn row_name(key: &MasterKey) -> String {
     format!("key {}", key.id())
 }
 
-/// One step through the tokens; gives the last key looked at, `None` at the end.
-fn rewrap_tokens(
-    inner: &Inner,
-    tx: &WriteTransaction,
-    report: &mut Rewrap,
-    after: Option<ConnectionKey>,
-) -> Result<Option<ConnectionKey>, Fault> {
-    let master = inner.keys.required(&inner.name)?;
-    let mut keys = Vec::new();
-    {
-        let table = tx.open_table(TOKENS)?;
-        let from = after.as_ref().map_or(Bound::Unbounded, |k| {
-            Bound::Excluded((k.tenant.as_str(), k.connector.as_str(), k.connection.as_str()))
-        });
-        for entry in table.range::<(&str, &str, &str)>((from, Bound::Unbounded))?.take(ROWS) {
-            let entry = entry?;
-            let (tenant, connector, connection) = entry.0.value();
-            keys.push(ConnectionKey::new(connector, connection).with_tenant(tenant));
-        }
+/// A row as it is in the file.
+type Raw<N> = (N, Vec<u8>);
+
+/// A text that was opened, and what seals it anew.
+type Renewed<N> = (N, Vec<u8>, u64, Zeroizing<Vec<u8>>, FreshKey);
+
+fn rows_of<S: Shelf>(table: &impl Table<S>, after: Option<&S::Name>) -> Result<Vec<Raw<S::Name>>, Fault> {
+    let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(S::row(name)));
+    let mut rows = Vec::new();
+    for entry in table.range::<<S::Row as Value>::SelfType<'_>>((from, Bound::Unbounded))?.take(ROWS) {
+        let (row, bytes) = entry?;
+        rows.push((S::name(row.value()), bytes.value().to_vec()));
     }
-    for key in &keys {
-        let parts = tokens::parts(key);
-        let bytes = {
-            let table = tx.open_table(TOKENS)?;
-            let [tenant, connector, connection] = parts;
-            table.get((tenant, connector, connection))?.map(|bytes| bytes.value().to_vec())
-        };
-        let Some(record) =
-            bytes.as_deref().and_then(record::decode).filter(|r| r.kind == Kind::Token && r.key == parts)
-        else {
-            report.fail(Error::new(ErrorKind::Internal, format!("tokens of {parts:?} are damaged")));
-            continue;
-        };
-        if key_id(record.payload) == Some(master.id()) {
-            report.current += 1;
-            continue;
-        }
-        let place = tokens::place(&parts, record.generation);
-        match inner.keys.open(&place, record.payload) {
-            Ok(text) => {
-                charge(tx, inner, master, 1)?;
-                tokens::put(tx, key, record.generation, &seal(master, &place, text)?)?;
-                report.done += 1;
-            }
-            Err(e) => report.fail(Error::new(e.kind(), format!("tokens of {parts:?}: {}", e.message()))),
-        }
-    }
-    Ok(keys.pop())
+    Ok(rows)
 }
 
-/// One step through the quarantine; gives the last id looked at, `None` at the end.
-fn rewrap_quarantine(
+async fn renew<S: Shelf>(
+    sealer: &Sealer,
+    name: &S::Name,
+    generation: u64,
+    sealed: &[u8],
+) -> Result<(Zeroizing<Vec<u8>>, FreshKey)> {
+    let parts = S::parts(name);
+    let place = shelf::place::<S>(&parts, generation);
+    Ok((sealer.open(&place, sealed).await?, sealer.fresh_key(&place).await?))
+}
+
+/// How many were written, and how many had been written by somebody else meanwhile.
+fn write_renewed<S: Shelf>(
     inner: &Inner,
     tx: &WriteTransaction,
-    report: &mut Rewrap,
-    after: Option<String>,
-) -> Result<Option<String>, Fault> {
-    let master = inner.keys.required(&inner.name)?;
-    let mut table = tx.open_table(QUARANTINE)?;
-    let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let mut ids = Vec::new();
-    for entry in table.range::<&str>((from, Bound::Unbounded))?.take(ROWS) {
-        ids.push(entry?.0.value().to_owned());
-    }
-    for id in &ids {
-        let Some(bytes) = table.get(id.as_str())?.map(|bytes| bytes.value().to_vec()) else {
+    ready: Vec<Renewed<S::Name>>,
+) -> Result<(u64, u64), Fault> {
+    let (mut done, mut current) = (0, 0);
+    for (name, bytes, generation, text, fresh) in ready {
+        if tx.open_table(S::TEXTS)?.get(S::row(&name))?.is_none_or(|now| now.value() != bytes) {
+            current += 1;
             continue;
-        };
-        let Some(record) = quarantine::whole(id, &bytes) else {
-            report.fail(Error::new(ErrorKind::Internal, "quarantined record is damaged").with_record(id));
-            continue;
-        };
-        let place = quarantine::place(&record.key);
-        let text = match record.payload.split_first() {
-            Some((&SEALED, sealed)) if key_id(sealed) == Some(master.id()) => {
-                report.current += 1;
-                continue;
-            }
-            Some((&SEALED, sealed)) => inner.keys.open(&place, sealed),
-            Some((&PLAIN, json)) => Ok(Zeroizing::new(json.to_vec())),
-            _ => Err(Error::new(ErrorKind::Internal, "its content is not understood")),
-        };
-        match text {
-            Ok(text) => {
-                charge(tx, inner, master, 1)?;
-                let payload = [&[SEALED], seal(master, &place, text)?.as_slice()].concat();
-                let bytes = record::encode(Kind::Quarantine, 0, &record.key, &payload)?;
-                table.insert(id.as_str(), bytes.as_slice())?;
-                report.done += 1;
-            }
-            Err(e) => report.fail(e.with_record(id)),
         }
+        if let Some(master) = fresh.master() {
+            charge(tx, inner, master, 1)?;
+        }
+        let parts = S::parts(&name);
+        shelf::put::<S>(tx, &name, generation, &fresh.seal(&shelf::place::<S>(&parts, generation), text)?)?;
+        done += 1;
     }
-    Ok(ids.pop())
+    Ok((done, current))
+}
+
+/// The bytes of the record sealed anew, and the master key whose use is to be counted.
+async fn renew_quarantined(sealer: &Sealer, id: &str, bytes: &[u8]) -> Result<(Vec<u8>, Option<MasterKey>)> {
+    let unknown = || Error::new(ErrorKind::Internal, "its content is not understood");
+    let record = quarantine::whole(id, bytes).ok_or_else(unknown)?;
+    let place = quarantine::place(&record.key);
+    let text = match record.payload.split_first() {
+        Some((&SEALED, sealed)) => sealer.open(&place, sealed).await?,
+        Some((&PLAIN, json)) => Zeroizing::new(json.to_vec()),
+        _ => return Err(unknown()),
+    };
+    let fresh = sealer.fresh_key(&place).await?;
+    let master = fresh.master().cloned();
+    let payload = [&[SEALED], fresh.seal(&place, text)?.as_slice()].concat();
+    Ok((record::encode(Kind::Quarantine, 0, &record.key, &payload)?, master))
+}
+
+fn damaged(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("{what}: the record is damaged"))
 }
 
 impl Rewrap {

@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use acople_core::{Error, ErrorKind, Result};
+use acople_seal::Sealer;
 
 use crate::RedbStoreBuilder;
 use crate::fault::{Failure, Fault};
 use crate::file::Opened;
 use crate::leases::Leases;
-use crate::seal::Keyring;
+use crate::rewrap::check_keys;
 use crate::tables::{META, META_RECOVERED};
 
 /// Checkpoints, tokens and quarantine in one file.
@@ -106,6 +107,24 @@ impl RedbStore {
         .await
     }
 
+    /// Goes over to other keys while the store is in use: the newest of them seals what is written from now on.
+    /// Bring those that are still needed as old ones, then call [`rewrap`](Self::rewrap).
+    ///
+    /// # Errors
+    /// `Config` when a master key is not the one that the store knows by its id: the keys stay as they were.
+    pub async fn use_keys(&self, keys: impl Into<Sealer>) -> Result<()> {
+        let sealer = keys.into();
+        // Writers would count uses of the old key after the new one is in place.
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        self.blocking(move |inner| {
+            let _turn = turn;
+            inner.with(|db| check_keys(db, &inner.name, &sealer))?;
+            *inner.sealer.write().unwrap_or_else(PoisonError::into_inner) = sealer;
+            Ok(())
+        })
+        .await
+    }
+
     /// Opens the file anew: the way back after a failed write made the store refuse work.
     ///
     /// # Errors
@@ -148,7 +167,7 @@ impl RedbStore {
             name: settings.name,
             max_state: settings.max_state,
             wrap_limit: settings.wrap_limit,
-            keys: settings.keys,
+            sealer: RwLock::new(settings.sealer),
             leases: Leases::default(),
             opener,
             open: RwLock::new(Open { db: Some(opened.db), lock, closed: false }),
@@ -214,7 +233,7 @@ impl fmt::Debug for RedbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedbStore")
             .field("name", &self.0.name)
-            .field("keys", &self.0.keys)
+            .field("keys", &self.0.sealer())
             .field("damage", &self.damage())
             .finish_non_exhaustive()
     }
@@ -226,7 +245,7 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) max_state: usize,
     pub(crate) wrap_limit: u64,
-    pub(crate) keys: Keyring,
+    pub(crate) sealer: Sealer,
 }
 
 /// Opens the same storage again.
@@ -236,7 +255,7 @@ pub(crate) struct Inner {
     pub(crate) name: String,
     pub(crate) max_state: usize,
     pub(crate) wrap_limit: u64,
-    pub(crate) keys: Keyring,
+    sealer: RwLock<Sealer>,
     pub(crate) leases: Leases,
     /// `None`: storage that is gone once closed.
     opener: Option<Opener>,
@@ -264,7 +283,21 @@ impl Inner {
         lock(&self.recovered_from).is_some()
     }
 
-    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T> {
+    pub(crate) fn sealer(&self) -> Sealer {
+        self.sealer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What seals, or the error that says that a key is needed.
+    pub(crate) fn required_sealer(&self) -> Result<Sealer> {
+        let sealer = self.sealer();
+        if sealer.seals() {
+            return Ok(sealer);
+        }
+        let message = format!("store {} keeps secrets only encrypted: open it with a master key", self.name);
+        Err(Error::config("master_key", message))
+    }
+
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T> {
         self.ready()?;
         let (result, epoch) = {
             let open = self.open.read().unwrap_or_else(PoisonError::into_inner);

@@ -16,6 +16,9 @@ pub(crate) type StateRow = (&'static str, &'static str, &'static str, &'static s
 /// A connection's key: tenant, connector, connection.
 pub(crate) type TokenRow = (&'static str, &'static str, &'static str);
 
+/// A secret's key: tenant, connector, connection, field.
+pub(crate) type SecretRow = (&'static str, &'static str, &'static str, &'static str);
+
 pub(crate) type StateTable = TableDefinition<'static, StateRow, &'static [u8]>;
 
 pub(crate) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("acople.meta");
@@ -27,6 +30,10 @@ pub(crate) const TOKENS: TableDefinition<'static, TokenRow, &[u8]> = TableDefini
 /// The generation that each row of [`TOKENS`] must have: an old row that was pasted back does not.
 pub(crate) const TOKEN_FLOORS: TableDefinition<'static, TokenRow, &[u8]> =
     TableDefinition::new("acople.token_floors");
+pub(crate) const SECRETS: TableDefinition<'static, SecretRow, &[u8]> = TableDefinition::new("acople.secrets");
+/// The generation that each row of [`SECRETS`] must have.
+pub(crate) const SECRET_FLOORS: TableDefinition<'static, SecretRow, &[u8]> =
+    TableDefinition::new("acople.secret_floors");
 pub(crate) const QUARANTINE: TableDefinition<'static, &str, &[u8]> =
     TableDefinition::new("acople.quarantine");
 /// Sync and id of each row of [`QUARANTINE`].
@@ -52,6 +59,8 @@ pub(crate) fn create_all(tx: &WriteTransaction) -> Result<(), Fault> {
     }
     tx.open_table(TOKENS)?;
     tx.open_table(TOKEN_FLOORS)?;
+    tx.open_table(SECRETS)?;
+    tx.open_table(SECRET_FLOORS)?;
     tx.open_table(QUARANTINE)?;
     tx.open_table(QUARANTINE_BY_SYNC)?;
     put_meta(tx, META_FORMAT, FORMAT, &[])

@@ -1,4 +1,4 @@
-//! The three stores in memory, for tests of what uses a store, with failures on demand.
+//! The stores in memory, for tests of what uses a store, with failures on demand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use acople_core::{
     CheckpointStore, ConnectionKey, Error, ErrorKind, Generation, Lease, QuarantineStore, Quarantined,
-    Result, StateKey, TokenSet, TokenStore,
+    Result, Secret, SecretStore, StateKey, TokenSet, TokenStore,
 };
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-/// Checkpoints, tokens and quarantine that live as long as the last clone.
+/// Checkpoints, tokens, secrets and quarantine that live as long as the last clone.
 ///
 /// Keeps every promise of the store traits but durability, and can be told to fail. It passes the
 /// suite in [`stores`](crate::stores).
@@ -39,7 +39,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Makes the next `count` writes (`save` and `put` of all three traits together) fail with
+    /// Makes the next `count` writes (`save` and `put` of all traits together) fail with
     /// `Transient` and without effect.
     pub fn fail_next_saves(&self, count: usize) {
         self.lock().to_fail = count;
@@ -126,6 +126,35 @@ impl TokenStore for MemoryStore {
 }
 
 #[async_trait]
+impl SecretStore for MemoryStore {
+    async fn load(&self, connection: &ConnectionKey, field: &str) -> Result<Option<(Secret, Generation)>> {
+        Ok(self.lock().secrets.load(&(connection.clone(), field.to_owned())))
+    }
+
+    async fn save(
+        &self,
+        connection: &ConnectionKey,
+        field: &str,
+        expected: Generation,
+        secret: &Secret,
+    ) -> Result<Generation> {
+        let key = (connection.clone(), field.to_owned());
+        self.lock().write(|shared| shared.secrets.save(&key, expected, secret.clone()))
+    }
+
+    async fn remove(&self, connection: &ConnectionKey, field: &str) -> Result<()> {
+        self.lock().secrets.remove(&(connection.clone(), field.to_owned()));
+        Ok(())
+    }
+
+    async fn fields(&self, connection: &ConnectionKey) -> Result<Vec<String>> {
+        let shared = self.lock();
+        let fields = shared.secrets.keys().filter(|(of, _)| of == connection);
+        Ok(fields.map(|(_, field)| field.clone()).collect())
+    }
+}
+
+#[async_trait]
 impl QuarantineStore for MemoryStore {
     async fn put(&self, records: &[Quarantined]) -> Result<()> {
         self.lock().write(|shared| {
@@ -158,6 +187,7 @@ impl QuarantineStore for MemoryStore {
 struct Shared {
     states: Versions<StateKey, Vec<u8>>,
     tokens: Versions<ConnectionKey, TokenSet>,
+    secrets: Versions<(ConnectionKey, String), Secret>,
     quarantine: BTreeMap<String, Quarantined>,
     /// Who renews which tokens, and until when.
     leases: BTreeMap<ConnectionKey, (String, Instant)>,

@@ -9,6 +9,7 @@
 //! acople_testkit::stores::checkpoint_store(&store).await;
 //! acople_testkit::stores::token_store(&store).await;
 //! acople_testkit::stores::token_leases(&store).await;
+//! acople_testkit::stores::secret_store(&store).await;
 //! acople_testkit::stores::quarantine_store(&store).await;
 //! # }
 //! ```
@@ -16,6 +17,7 @@
 
 mod leases;
 mod quarantine;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -27,6 +29,7 @@ use futures_util::future::join_all;
 
 pub use leases::token_leases;
 pub use quarantine::quarantine_store;
+pub use secrets::secret_store;
 
 /// Writers that race in the concurrency checks.
 const WRITERS: u64 = 64;

@@ -11,11 +11,12 @@ fn key() -> StateKey {
 }
 
 #[tokio::test]
-async fn the_store_in_memory_keeps_the_promises_of_all_three_stores() {
+async fn the_store_in_memory_keeps_the_promises_of_all_stores() {
     let store = MemoryStore::new();
     stores::checkpoint_store(&store).await;
     stores::token_store(&store).await;
     stores::token_leases(&store).await;
+    stores::secret_store(&store).await;
     stores::quarantine_store(&store).await;
 }
 

@@ -13,8 +13,12 @@ pub use acople_monitor as monitor;
 pub use acople_resilience as resilience;
 #[cfg(feature = "schedule")]
 pub use acople_schedule as schedule;
+#[cfg(feature = "store-postgres")]
+pub use acople_store_postgres as store_postgres;
 #[cfg(feature = "store-redb")]
 pub use acople_store_redb as store_redb;
+#[cfg(feature = "store-redis")]
+pub use acople_store_redis as store_redis;
 #[cfg(feature = "sync")]
 pub use acople_sync as sync;
 

@@ -26,7 +26,7 @@ async fn sec_07_old_keys_decrypt_and_the_new_key_encrypts() {
     assert_eq!(load_access(&store, &other).await.unwrap(), Some(("three".to_owned(), 2)));
     let error = load_access(&store, &connection()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.message().contains("\"old\", which the store was not opened with"), "{error}");
+    assert!(error.message().contains("\"old\", which is not here"), "{error}");
 }
 
 #[tokio::test]

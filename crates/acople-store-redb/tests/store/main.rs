@@ -10,6 +10,7 @@ mod keys;
 mod processes;
 mod quarantine;
 mod raw;
+mod secrets;
 mod texts;
 mod tokens;
 

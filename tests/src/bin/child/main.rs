@@ -3,6 +3,8 @@
 
 mod pump;
 mod steady;
+#[cfg(feature = "servers")]
+mod tokens;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -41,6 +43,10 @@ async fn run() -> Result<()> {
         Job::Leads(leads) => leads_job(leads).await?,
         Job::Pump { records, bytes, store } => pump::job(records, bytes, RedbStore::open(store).await?)?,
         Job::Steady(work) => return steady::run(work).await,
+        #[cfg(feature = "servers")]
+        Job::Tokens(work) => return tokens::run(work).await,
+        #[cfg(not(feature = "servers"))]
+        Job::Tokens(_) => return Err(Error::config("job", "this child was built without shared stores")),
     };
     let report = job.run(&Context::new(), &tell).await?;
     match report.end {
