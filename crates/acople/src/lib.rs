@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "audit")]
+pub use acople_audit as audit;
 pub use acople_auth as auth;
 pub use acople_core::*;
 pub use acople_http as http;
@@ -9,6 +11,8 @@ pub use acople_map as map;
 pub use acople_monitor as monitor;
 #[cfg(feature = "resilience")]
 pub use acople_resilience as resilience;
+#[cfg(feature = "seal")]
+pub use acople_seal as seal;
 #[cfg(feature = "store-redb")]
 pub use acople_store_redb as store_redb;
 #[cfg(feature = "sync")]

@@ -38,7 +38,9 @@ impl Kms {
 
     fn up(&self) -> Result<()> {
         if self.down.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Transient, "no answer").with_retry_after(Duration::from_secs(3)));
+            return Err(
+                Error::new(ErrorKind::Transient, "no answer").with_retry_after(Duration::from_secs(3))
+            );
         }
         Ok(())
     }
