@@ -77,6 +77,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Quarantine,
     },
+    /// Verifies and shows audit logs.
+    Audit {
+        #[command(subcommand)]
+        command: Audit,
+    },
 }
 
 /// Which connection is meant.
@@ -94,11 +99,14 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "HOST|CIDR")]
     pub(crate) allow_private: Vec<String>,
     /// Keeps renewed tokens in this store, encrypted; without it they are lost with the process.
-    #[arg(long, value_name = "FILE", requires = "key_env")]
+    #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) store: Option<PathBuf>,
     /// The environment variable that holds the store's key: 32 bytes in Base64.
-    #[arg(long, value_name = "VARIABLE", requires = "store")]
+    #[arg(long, value_name = "VARIABLE", requires = "store", group = "key")]
     pub(crate) key_env: Option<String>,
+    /// The file that holds the store's keys, one a line, the newest first: an id and 32 bytes in Base64.
+    #[arg(long, value_name = "FILE", requires = "store", group = "key")]
+    pub(crate) key_file: Option<PathBuf>,
     /// The name under which the store keeps this connection's tokens.
     #[arg(long = "connection", value_name = "NAME", default_value = "default", requires = "store")]
     pub(crate) name: String,
@@ -175,6 +183,42 @@ pub(crate) enum Quarantine {
         chosen: Chosen,
         /// The ids of the records; all without it.
         ids: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Says whether a log is as it was written, and names the first record that is not. Exit code 6 if there is
+    /// one.
+    Verify {
+        /// The log: its folder, or one file.
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// The signed heads: one a line.
+        #[arg(long, value_name = "PATH")]
+        heads: Option<PathBuf>,
+        /// The public key of whoever signs the heads: 32 bytes in Base64, or a file that holds that. May be given
+        /// several times.
+        #[arg(long, value_name = "FILE|BASE64", required = true)]
+        public_key: Vec<String>,
+        /// The number of the log's first record, when older files were put away.
+        #[arg(long, value_name = "N")]
+        since: Option<u64>,
+    },
+    /// Prints the records of a log without verifying it.
+    Show {
+        /// The log: its folder, or one file.
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Only records of this tenant.
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+        /// Only records of this actor.
+        #[arg(long, value_name = "NAME")]
+        actor: Option<String>,
+        /// Only records of this action, such as `read_secret`.
+        #[arg(long, value_name = "WORD")]
+        action: Option<String>,
     },
 }
 

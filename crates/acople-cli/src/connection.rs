@@ -98,11 +98,12 @@ pub(crate) async fn open(args: &args::Connection) -> Result<Arc<dyn Connector>, 
         Some(path) => documents::load(path, "--config")?,
         None => Json::Object(serde_json::Map::new()),
     };
-    let tokens = match (&args.store, &args.key_env) {
-        (Some(path), Some(key)) => {
-            StoreSpec::keyed(path.clone(), key.clone()).open(Path::new("")).await?.tokens
+    let tokens = match &args.store {
+        Some(path) => {
+            let spec = StoreSpec::keyed(path.clone(), args.key_env.clone(), args.key_file.clone());
+            spec.open(Path::new("")).await?.tokens
         }
-        _ => None,
+        None => None,
     };
     let mut connections = Connections::new(tokens, &args.allow_private, "--allow-private")?;
     Ok(connections.open(&args.connector, config, None, &args.name)?)

@@ -51,6 +51,7 @@ impl Keyring {
     /// is called `default`.
     ///
     /// ```
+    /// # fn main() -> acople_core::Result<()> {
     /// let text = acople_core::Secret::from(
     ///     "# rotated in January
     ///      2026-01 c2l4dGVlbiBwbHVzIHNpeHRlZW4gcmFuZG9tIGJ5dGU=
@@ -59,7 +60,8 @@ impl Keyring {
     /// let keys = acople_seal::Keyring::parse(&text)?;
     /// assert_eq!(keys.newest().map(|key| key.id()), Some("2026-01"));
     /// assert_eq!(keys.keys().count(), 2);
-    /// # acople_core::Result::Ok(())
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "audit")]
+pub use acople_audit as audit;
 pub use acople_auth as auth;
 pub use acople_core::*;
 pub use acople_http as http;
@@ -13,6 +15,8 @@ pub use acople_monitor as monitor;
 pub use acople_resilience as resilience;
 #[cfg(feature = "schedule")]
 pub use acople_schedule as schedule;
+#[cfg(feature = "seal")]
+pub use acople_seal as seal;
 #[cfg(feature = "store-postgres")]
 pub use acople_store_postgres as store_postgres;
 #[cfg(feature = "store-redb")]

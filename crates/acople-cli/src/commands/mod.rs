@@ -1,5 +1,6 @@
 //! One file a group of commands.
 
+mod audit;
 mod connectors;
 mod discover;
 mod invoke;
@@ -39,10 +40,11 @@ pub(crate) fn run(cli: Cli) -> Exit {
 }
 
 fn dispatch(command: Command, out: &mut Out, json: bool) -> Result<Exit, Failure> {
-    // These two talk to nobody: they need no runtime.
+    // These talk to nobody: they need no runtime.
     match &command {
         Command::Connectors => return connectors::list(out, json),
         Command::Spec { connector } => return connectors::spec(out, connector),
+        Command::Audit { command } => return audit::run(command, out, json),
         _ => {}
     }
     let runtime = runtime()?;
@@ -71,7 +73,7 @@ async fn talk(command: Command, out: &mut Out, json: bool) -> Result<Exit, Failu
         Command::Write(args) => write::write(&args, out, &cancel).await,
         Command::Sync { chosen } => sync::sync(&chosen, out, json, &cancel).await,
         Command::Quarantine { command } => quarantine::run(&command, out, json, &cancel).await,
-        Command::Connectors | Command::Spec { .. } => {
+        Command::Audit { .. } | Command::Connectors | Command::Spec { .. } => {
             Err(Error::new(ErrorKind::Internal, "this command needs no connection").into())
         }
     }

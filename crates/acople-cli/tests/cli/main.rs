@@ -2,6 +2,7 @@
 //! sandboxes in the test's own process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod auditing;
 mod connecting;
 mod escaping;
 mod invoking;
