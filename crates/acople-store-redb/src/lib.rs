@@ -4,6 +4,7 @@ mod builder;
 mod checkpoints;
 mod fault;
 mod file;
+mod identity_map;
 mod leases;
 mod quarantine;
 mod record;

@@ -35,6 +35,9 @@ pub(crate) enum Kind {
     TokenRemoved,
     /// A quarantined record. Key: id, sync, tenant.
     Quarantine,
+    /// Two records that are one. Key: tenant, sync, source vendor and stream, target vendor and stream, source id,
+    /// target id.
+    Link,
     /// Facts about the store itself. Key: their name.
     Meta,
 }
@@ -49,6 +52,7 @@ impl Kind {
             Self::TokenRemoved => 5,
             Self::Quarantine => 6,
             Self::Meta => 7,
+            Self::Link => 8,
         }
     }
 
@@ -61,6 +65,7 @@ impl Kind {
             5 => Self::TokenRemoved,
             6 => Self::Quarantine,
             7 => Self::Meta,
+            8 => Self::Link,
             _ => return None,
         })
     }

@@ -16,6 +16,7 @@ use acople_core::{Error, ErrorKind, Result};
 
 use crate::fault::Fault;
 use crate::file::{beside, io_error, newer, replace};
+use crate::identity_map;
 use crate::record::{self, Kind, MAGIC, MAX_HEADER};
 use crate::tables::{
     FORMAT, META, META_FORMAT, META_RECOVERED, QUARANTINE, QUARANTINE_BY_SYNC, TOKEN_FLOORS, TOKENS,
@@ -64,6 +65,7 @@ enum Group {
     Token,
     TokenFloor,
     Quarantine,
+    Link,
     Meta,
 }
 
@@ -74,6 +76,7 @@ impl Group {
             Kind::Token => Self::Token,
             Kind::TokenFloor | Kind::TokenRemoved => Self::TokenFloor,
             Kind::Quarantine => Self::Quarantine,
+            Kind::Link => Self::Link,
             Kind::Meta => Self::Meta,
         }
     }
@@ -199,6 +202,7 @@ fn fill(tx: &WriteTransaction, path: &Path, found: &Found, kept: &Path) -> Resul
                 tx.open_table(QUARANTINE)?.insert(*id, bytes.as_slice())?;
                 tx.open_table(QUARANTINE_BY_SYNC)?.insert((*sync, *id), ())?;
             }
+            (Group::Link, _) => identity_map::restore(tx, &key, place.generation, &bytes)?,
             (Group::Meta, [name]) if *name != META_FORMAT && *name != META_RECOVERED => {
                 tx.open_table(META)?.insert(*name, bytes.as_slice())?;
             }

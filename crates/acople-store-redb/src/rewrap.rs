@@ -9,6 +9,7 @@ use acople_core::{ConnectionKey, Error, ErrorKind, Result};
 
 use crate::RedbStore;
 use crate::fault::{Failure, Fault};
+use crate::identity_map;
 use crate::quarantine::{self, PLAIN, SEALED};
 use crate::record::{self, Kind};
 use crate::seal::{MasterKey, key_id, seal};
@@ -34,8 +35,8 @@ pub struct Rewrap {
 }
 
 impl RedbStore {
-    /// Encrypts all tokens and quarantined records under the newest master key; plain quarantined
-    /// records, too.
+    /// Encrypts all tokens, quarantined records and links under the newest master key; plain quarantined
+    /// records and links, too.
     ///
     /// The store stays in use meanwhile. Progress is kept in small steps, so that calling it again after
     /// an interruption goes on where it ended. When `failed` is 0, the old keys are no longer needed.
@@ -54,6 +55,13 @@ impl RedbStore {
         let mut after = None;
         while let Some(last) = self
             .step(&mut report, move |inner, tx, report| rewrap_quarantine(inner, tx, report, after))
+            .await?
+        {
+            after = Some(last);
+        }
+        let mut after = None;
+        while let Some(last) = self
+            .step(&mut report, move |inner, tx, report| identity_map::rewrap(inner, tx, report, after))
             .await?
         {
             after = Some(last);
@@ -235,7 +243,7 @@ fn rewrap_quarantine(
 }
 
 impl Rewrap {
-    fn fail(&mut self, error: Error) {
+    pub(crate) fn fail(&mut self, error: Error) {
         self.failed += 1;
         self.first_error.get_or_insert(error);
     }

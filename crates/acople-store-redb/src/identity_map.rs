@@ -1,0 +1,325 @@
+//! Links between records of two systems: by source id, with an index by target id.
+
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use acople_core::{Error, ErrorKind, IdentityMap, LINK_NOTE_LIMIT, Link, Pairing, Result};
+
+use crate::RedbStore;
+use crate::fault::Fault;
+use crate::quarantine::{PLAIN, SEALED};
+use crate::record::{self, Kind, Record, check_key};
+use crate::rewrap::{Rewrap, charge};
+use crate::seal::{Place, key_id, seal};
+use crate::store::Inner;
+
+/// Row: the pairing as one text, and the source id.
+const LINKS: TableDefinition<'static, (&str, &str), &[u8]> = TableDefinition::new("acople.links");
+
+/// Row: the pairing as one text, and the target id. Value: the source id.
+const LINKS_BY_TARGET: TableDefinition<'static, (&str, &str), &str> =
+    TableDefinition::new("acople.links_by_target");
+
+/// Bytes of links that one page of a scan holds, but for its last link.
+const PAGE_BYTES: usize = 8 << 20;
+
+/// Rows that one step of a rewrap looks at.
+const ROWS: usize = 64;
+
+#[async_trait]
+impl IdentityMap for RedbStore {
+    async fn put(&self, pairing: &Pairing, links: &[Link]) -> Result<()> {
+        if links.is_empty() {
+            return Ok(());
+        }
+        for link in links {
+            if link.note.len() > LINK_NOTE_LIMIT {
+                let message = format!("a link's note is longer than {LINK_NOTE_LIMIT} bytes");
+                return Err(Error::new(ErrorKind::TooLarge, message));
+            }
+            let [a, b, c, d, e, f] = parts(pairing);
+            check_key(&[a, b, c, d, e, f, &link.source, &link.target])?;
+        }
+        let (pairing, links) = (pairing.clone(), links.to_vec());
+        self.write(move |inner, tx| {
+            let name = name(&pairing);
+            // Of several with one source the last one counts; only that one is sealed.
+            let mut last: Vec<&Link> = Vec::with_capacity(links.len());
+            let mut seen = std::collections::HashSet::new();
+            last.extend(links.iter().rev().filter(|link| seen.insert(link.source.as_str())));
+            last.reverse();
+            if let Some(master) = inner.keys.newest() {
+                charge(tx, inner, master, last.len() as u64)?;
+            }
+            last.into_iter().try_for_each(|link| put(inner, tx, &pairing, &name, link))
+        })
+        .await
+    }
+
+    async fn by_source(&self, pairing: &Pairing, ids: &[String]) -> Result<Vec<Option<Link>>> {
+        let (name, ids) = (name(pairing), ids.to_vec());
+        self.read(move |inner, tx| {
+            let Some(table) = open(tx, LINKS)? else { return Ok(vec![None; ids.len()]) };
+            ids.iter().map(|id| find(inner, &table, &name, id)).collect()
+        })
+        .await
+    }
+
+    async fn by_target(&self, pairing: &Pairing, ids: &[String]) -> Result<Vec<Option<Link>>> {
+        let (name, ids) = (name(pairing), ids.to_vec());
+        self.read(move |inner, tx| {
+            let (Some(table), Some(index)) = (open(tx, LINKS)?, open(tx, LINKS_BY_TARGET)?) else {
+                return Ok(vec![None; ids.len()]);
+            };
+            let find = |id: &String| match index.get((name.as_str(), id.as_str()))? {
+                // After a repair the index may name a source that has another target by now.
+                Some(source) => {
+                    Ok(find(inner, &table, &name, source.value())?.filter(|link| link.target == *id))
+                }
+                None => Ok(None),
+            };
+            ids.iter().map(find).collect()
+        })
+        .await
+    }
+
+    async fn scan(&self, pairing: &Pairing, after: Option<&str>, limit: usize) -> Result<Vec<Link>> {
+        let (name, after) = (name(pairing), after.map(str::to_owned));
+        self.read(move |inner, tx| {
+            let Some(table) = open(tx, LINKS)? else { return Ok(Vec::new()) };
+            let from = match after.as_deref() {
+                Some(after) => Bound::Excluded((name.as_str(), after)),
+                None => Bound::Included((name.as_str(), "")),
+            };
+            let (mut links, mut bytes) = (Vec::new(), 0);
+            for entry in table.range::<(&str, &str)>((from, Bound::Unbounded))?.take(limit) {
+                let (row, value) = entry?;
+                let (of, source) = row.value();
+                if of != name || bytes > PAGE_BYTES {
+                    break;
+                }
+                bytes += value.value().len();
+                links.push(read(inner, source, value.value())?);
+            }
+            Ok(links)
+        })
+        .await
+    }
+
+    async fn remove(&self, pairing: &Pairing, sources: &[String]) -> Result<()> {
+        let (name, sources) = (name(pairing), sources.to_vec());
+        self.write(move |_, tx| sources.iter().try_for_each(|source| forget(tx, &name, source))).await
+    }
+}
+
+/// Puts back a link that was found in a damaged file, unless a newer one of its source is there.
+pub(crate) fn restore(
+    tx: &WriteTransaction,
+    key: &[&str],
+    generation: u64,
+    bytes: &[u8],
+) -> Result<(), Fault> {
+    let [pairing @ .., source, target] = key else { return Ok(()) };
+    let name = joined(pairing);
+    let mut table = tx.open_table(LINKS)?;
+    let known = table.get((name.as_str(), *source))?.and_then(|row| Some(whole(row.value())?.generation));
+    if known.is_some_and(|known| known > generation) {
+        return Ok(());
+    }
+    table.insert((name.as_str(), *source), bytes)?;
+    if !target.is_empty() {
+        tx.open_table(LINKS_BY_TARGET)?.insert((name.as_str(), *target), *source)?;
+    }
+    Ok(())
+}
+
+/// One step of a rewrap through the links; gives the last row looked at, `None` at the end.
+pub(crate) fn rewrap(
+    inner: &Inner,
+    tx: &WriteTransaction,
+    report: &mut Rewrap,
+    after: Option<(String, String)>,
+) -> Result<Option<(String, String)>, Fault> {
+    let master = inner.keys.required(&inner.name)?;
+    let mut table = tx.open_table(LINKS)?;
+    let from =
+        after.as_ref().map_or(Bound::Unbounded, |(name, id)| Bound::Excluded((name.as_str(), id.as_str())));
+    let mut rows = Vec::new();
+    for entry in table.range::<(&str, &str)>((from, Bound::Unbounded))?.take(ROWS) {
+        let (row, bytes) = entry?;
+        let (name, id) = row.value();
+        rows.push(((name.to_owned(), id.to_owned()), bytes.value().to_vec()));
+    }
+    for ((name, id), bytes) in &rows {
+        let Some(record) = whole(bytes) else {
+            report.fail(damaged(inner, id, "it is damaged"));
+            continue;
+        };
+        if let Some((&SEALED, sealed)) = record.payload.split_first()
+            && key_id(sealed) == Some(master.id())
+        {
+            report.current += 1;
+            continue;
+        }
+        match content(inner, id, &record) {
+            Ok(text) => {
+                charge(tx, inner, master, 1)?;
+                let sealed = seal(master, &place(&record.key), text)?;
+                let payload = [&[SEALED], sealed.as_slice()].concat();
+                let bytes = record::encode(Kind::Link, record.generation, &record.key, &payload)?;
+                table.insert((name.as_str(), id.as_str()), bytes.as_slice())?;
+                report.done += 1;
+            }
+            Err(error) => report.fail(error),
+        }
+    }
+    Ok(rows.pop().map(|(row, _)| row))
+}
+
+/// What a link holds besides its two ids.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    seen: String,
+    #[serde(default)]
+    note: String,
+}
+
+fn put(
+    inner: &Inner,
+    tx: &WriteTransaction,
+    pairing: &Pairing,
+    name: &str,
+    link: &Link,
+) -> Result<(), Fault> {
+    let before = forget_for(tx, name, link)?;
+    let [a, b, c, d, e, f] = parts(pairing);
+    let key = [a, b, c, d, e, f, link.source.as_str(), link.target.as_str()];
+    let content = Content { seen: link.seen.clone(), note: link.note.clone() };
+    let json = serde_json::to_vec(&content)
+        .map_err(|e| Error::new(ErrorKind::Internal, format!("link cannot be written: {e}")))?;
+    let json = Zeroizing::new(json);
+    let payload = match inner.keys.newest() {
+        Some(master) => [&[SEALED], seal(master, &place(&key), json)?.as_slice()].concat(),
+        None => [&[PLAIN], json.as_slice()].concat(),
+    };
+    // Of two links of one source in a damaged file the later one is known by its number.
+    let bytes = record::encode(Kind::Link, before.map_or(0, |n| n.saturating_add(1)), &key, &payload)?;
+    tx.open_table(LINKS)?.insert((name, link.source.as_str()), bytes.as_slice())?;
+    if !link.target.is_empty() {
+        tx.open_table(LINKS_BY_TARGET)?.insert((name, link.target.as_str()), link.source.as_str())?;
+    }
+    Ok(())
+}
+
+/// Forgets what a new link replaces, and gives the number of the one with its source.
+fn forget_for(tx: &WriteTransaction, name: &str, link: &Link) -> Result<Option<u64>, Fault> {
+    let rival = tx
+        .open_table(LINKS_BY_TARGET)?
+        .get((name, link.target.as_str()))?
+        .map(|source| source.value().to_owned())
+        .filter(|source| *source != link.source);
+    if let Some(rival) = rival {
+        forget(tx, name, &rival)?;
+    }
+    let before = tx
+        .open_table(LINKS)?
+        .get((name, link.source.as_str()))?
+        .and_then(|row| Some(whole(row.value())?.generation));
+    forget(tx, name, &link.source)?;
+    Ok(before)
+}
+
+fn forget(tx: &WriteTransaction, name: &str, source: &str) -> Result<(), Fault> {
+    let mut table = tx.open_table(LINKS)?;
+    let Some(bytes) = table.remove((name, source))? else { return Ok(()) };
+    let mut index = tx.open_table(LINKS_BY_TARGET)?;
+    if let Some(record) = whole(bytes.value()) {
+        if let Some(target) = record.key.last().filter(|target| !target.is_empty()) {
+            index.remove((name, *target))?;
+        }
+    } else {
+        // Damaged: its target is not known.
+        index.retain(|(of, _), other| of != name || other != source)?;
+    }
+    Ok(())
+}
+
+fn find(
+    inner: &Inner,
+    table: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
+    name: &str,
+    id: &str,
+) -> Result<Option<Link>, Fault> {
+    match table.get((name, id))? {
+        Some(bytes) => Ok(Some(read(inner, id, bytes.value())?)),
+        None => Ok(None),
+    }
+}
+
+fn read(inner: &Inner, id: &str, bytes: &[u8]) -> Result<Link> {
+    let record = whole(bytes).ok_or_else(|| damaged(inner, id, "it is damaged"))?;
+    let [.., source, target] = record.key.as_slice() else {
+        return Err(damaged(inner, id, "its ids are not there"));
+    };
+    if *source != id {
+        return Err(damaged(inner, id, "it is another one's"));
+    }
+    let json = content(inner, id, &record)?;
+    let content: Content =
+        serde_json::from_slice(&json).map_err(|_| damaged(inner, id, "its content is not understood"))?;
+    Ok(Link::new(*source, *target).with_seen(content.seen).with_note(content.note))
+}
+
+fn content(inner: &Inner, id: &str, record: &Record<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    match record.payload.split_first() {
+        Some((&PLAIN, json)) => Ok(Zeroizing::new(json.to_vec())),
+        Some((&SEALED, sealed)) => inner
+            .keys
+            .open(&place(&record.key), sealed)
+            .map_err(|e| damaged(inner, id, e.message()).with_kind(e.kind())),
+        _ => Err(damaged(inner, id, "its content is not understood")),
+    }
+}
+
+fn whole(bytes: &[u8]) -> Option<Record<'_>> {
+    record::decode(bytes).filter(|record| record.kind == Kind::Link)
+}
+
+fn place<'a>(key: &'a [&'a str]) -> Place<'a> {
+    Place { kind: "link", key, generation: 0 }
+}
+
+fn parts(pairing: &Pairing) -> [&str; 6] {
+    let (source, target) = (&pairing.source, &pairing.target);
+    [&pairing.tenant, &pairing.sync, &source.vendor, &source.stream, &target.vendor, &target.stream]
+}
+
+/// The pairing as one text: each part with its length, so that no two pairings share one.
+fn name(pairing: &Pairing) -> String {
+    joined(&parts(pairing))
+}
+
+fn joined(parts: &[&str]) -> String {
+    parts.iter().map(|part| format!("{}:{part}", part.len())).collect()
+}
+
+/// A table of a file from before there were links is not there until the first is written.
+fn open<K: redb::Key + 'static, V: redb::Value + 'static>(
+    tx: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<Option<redb::ReadOnlyTable<K, V>>, Fault> {
+    match tx.open_table(table) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn damaged(inner: &Inner, id: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("a link in store {} cannot be read: {why}", inner.name))
+        .with_record(id)
+}
