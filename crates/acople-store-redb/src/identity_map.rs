@@ -41,8 +41,7 @@ impl IdentityMap for RedbStore {
                 let message = format!("a link's note is longer than {LINK_NOTE_LIMIT} bytes");
                 return Err(Error::new(ErrorKind::TooLarge, message));
             }
-            let [a, b, c, d, e, f] = parts(pairing);
-            check_key(&[a, b, c, d, e, f, &link.source, &link.target])?;
+            check_key(&key(pairing, link))?;
         }
         let (pairing, links) = (pairing.clone(), links.to_vec());
         self.write(move |inner, tx| {
@@ -196,8 +195,7 @@ fn put(
     link: &Link,
 ) -> Result<(), Fault> {
     let before = forget_for(tx, name, link)?;
-    let [a, b, c, d, e, f] = parts(pairing);
-    let key = [a, b, c, d, e, f, link.source.as_str(), link.target.as_str()];
+    let key = key(pairing, link);
     let content = Content { seen: link.seen.clone(), note: link.note.clone() };
     let json = serde_json::to_vec(&content)
         .map_err(|e| Error::new(ErrorKind::Internal, format!("link cannot be written: {e}")))?;
@@ -298,13 +296,25 @@ fn parts(pairing: &Pairing) -> [&str; 6] {
     [&pairing.tenant, &pairing.sync, &source.vendor, &source.stream, &target.vendor, &target.stream]
 }
 
+/// The key of a link's record.
+fn key<'a>(pairing: &'a Pairing, link: &'a Link) -> Vec<&'a str> {
+    let ids = [link.source.as_str(), link.target.as_str()];
+    parts(pairing).into_iter().chain(ids).collect()
+}
+
 /// The pairing as one text: each part with its length, so that no two pairings share one.
 fn name(pairing: &Pairing) -> String {
     joined(&parts(pairing))
 }
 
 fn joined(parts: &[&str]) -> String {
-    parts.iter().map(|part| format!("{}:{part}", part.len())).collect()
+    let mut name = String::new();
+    for part in parts {
+        name.push_str(&part.len().to_string());
+        name.push(':');
+        name.push_str(part);
+    }
+    name
 }
 
 /// A table of a file from before there were links is not there until the first is written.

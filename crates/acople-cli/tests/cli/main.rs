@@ -8,6 +8,7 @@ mod invoking;
 mod program;
 mod quarantining;
 mod reading;
+mod stating;
 #[cfg(unix)]
 mod stopping;
 mod syncing;
