@@ -1,10 +1,12 @@
 //! The counterparts of a batch's records at the destination, by the identity map.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use acople_core::json::members;
+use acople_core::json::{FieldPath, Writer, members};
 use acople_core::{
-    BatchBuilder, Change, Error, ErrorKind, IdentityMap, Link, Outcome, Pairing, Result, Stream, WriteMode,
+    BatchBuilder, Change, Error, ErrorKind, IdentityMap, Link, Outcome, Pairing, Record, Result, Stream,
+    WriteMode,
 };
 
 use crate::write::Portion;
@@ -41,6 +43,34 @@ impl Address {
         let of_type = stream.schema.pointer(&format!("/properties/{field}/type"));
         let number = matches!(of_type.and_then(|t| t.as_str()), Some("integer" | "number"));
         Ok(Self { field: field.to_string(), number })
+    }
+}
+
+impl Address {
+    /// Writes a record with this id in place of any that it has.
+    pub(crate) fn write(&self, writer: &mut Writer, id: &str, record: &str) -> Result<()> {
+        writer.begin_object();
+        writer.key(&self.field);
+        if self.number {
+            writer.number_text(id);
+        } else {
+            writer.text(id);
+        }
+        for member in members(record) {
+            let (name, value) = member?;
+            if !name.eq_str(&self.field) {
+                writer.raw_key(name);
+                writer.raw(value.raw());
+            }
+        }
+        writer.end_object();
+        Ok(())
+    }
+
+    /// The id that a record has.
+    pub(crate) fn read(&self, record: Record<'_>) -> Option<String> {
+        let path = FieldPath::from_iter([self.field.as_str()]);
+        record.get(&path).ok()?.scalar_text().ok()?.map(Cow::into_owned).filter(|id| !id.is_empty())
     }
 }
 
@@ -134,23 +164,8 @@ impl<'a> Counterparts<'a> {
                 continue;
             };
             builder.push(record.change(), |writer| {
-                writer.begin_object();
-                writer.key(&address.field);
-                if address.number {
-                    writer.number_text(target);
-                } else {
-                    writer.text(target);
-                }
-                if record.change() != Change::Delete {
-                    for member in members(record.raw()) {
-                        let (name, value) = member?;
-                        if !name.eq_str(&address.field) {
-                            writer.raw_key(name);
-                            writer.raw(value.raw());
-                        }
-                    }
-                }
-                writer.end_object();
+                let raw = if record.change() == Change::Delete { "{}" } else { record.raw() };
+                address.write(writer, target, raw)?;
                 Ok(())
             })?;
             origins.push(origin);

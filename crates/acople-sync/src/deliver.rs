@@ -89,6 +89,10 @@ impl Delivery<'_> {
         let ids = self.keys.ids(self.key, batch);
         let records = mapped.batch.with_stream(self.plan.destination_stream.as_str());
         let mut counterparts = Counterparts::load(self.links.as_ref(), keys).await?;
+        // Those that are refused as well: what is set aside of a record that is gone must not come back.
+        let upsert = |index: &usize| batch.get(*index).is_some_and(|r| r.change() != Change::Delete);
+        let listed = mapped.origins.iter().copied().chain(refused.iter().map(|refused| refused.index));
+        counterparts.announce(listed.filter(upsert)).await?;
         for (index, mode, fate) in self.write(&records, &mapped.origins, &ids, &mut counterparts).await? {
             match fate {
                 Fate::Written(outcome) => {
@@ -190,7 +194,7 @@ impl Delivery<'_> {
 }
 
 /// A mapper must account for every record, and for each once.
-fn check(batch: &Batch, mapped: &Mapped) -> Result<()> {
+pub(crate) fn check(batch: &Batch, mapped: &Mapped) -> Result<()> {
     let mut seen = vec![false; batch.len()];
     let once = mapped
         .origins

@@ -54,7 +54,8 @@ impl Keys {
     }
 }
 
-fn write_object(fields: &[(&[Box<str>], &str)], writer: &mut Writer) {
+/// Writes an object of raw values by their paths.
+pub(crate) fn write_object(fields: &[(&[Box<str>], &str)], writer: &mut Writer) {
     writer.begin_object();
     let mut written: Vec<&str> = Vec::new();
     for (path, value) in fields {
@@ -80,8 +81,8 @@ fn write_object(fields: &[(&[Box<str>], &str)], writer: &mut Writer) {
     writer.end_object();
 }
 
-/// Stable over releases and machines: an id is stored.
-fn id(of: &StateKey, identity: &str) -> String {
+/// The quarantine's id of a record. Stable over releases and machines: it is stored.
+pub(crate) fn id(of: &StateKey, identity: &str) -> String {
     let mut hasher = SipHasher13::new();
     for part in [&of.tenant, &of.sync, &of.stream, &of.partition] {
         hasher.write_u64(part.len() as u64);

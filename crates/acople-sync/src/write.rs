@@ -62,8 +62,6 @@ impl Delivery<'_> {
         ids: &[String],
         counterparts: &mut Counterparts<'_>,
     ) -> Result<Vec<(usize, WriteMode, Fate)>> {
-        let upserts = records.iter().zip(origins).filter(|(record, _)| record.change() != Change::Delete);
-        counterparts.announce(upserts.map(|(_, origin)| *origin)).await?;
         let mut fates = Vec::with_capacity(records.len());
         let mut at = 0;
         while at < records.len() {

@@ -100,6 +100,14 @@ async fn page_10_a_record_that_is_listed_and_refused_or_left_out_is_not_gone() {
     let report = run(&job).await;
     assert_eq!((report.totals.refused, report.totals.skipped, report.totals.deleted), (1, 1, 0));
     assert_eq!(to.shows(), ["000=new", "001=new", "002=new", "003=new", "004=new", "005=new"]);
+    // One that was only ever refused and is gone leaves the quarantine, or a replay would bring it back.
+    from.data().set("new", "refuse");
+    run(&job).await;
+    from.data().remove("new");
+    from.data().remove("001");
+    assert_eq!(store.count(None).await.unwrap(), 2);
+    let report = run(&job).await;
+    assert_eq!((report.totals.deleted, store.count(None).await.unwrap()), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]

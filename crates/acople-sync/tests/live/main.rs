@@ -7,4 +7,5 @@ mod poison;
 mod repeats;
 mod schema;
 mod states;
+mod two_way;
 mod world;

@@ -26,6 +26,9 @@ async fn world(policy: SchemaPolicy) -> World {
     World { from, to, store, job }
 }
 
+/// The changes that were told, each with the version of the shape.
+type Told = Vec<(u32, Vec<SchemaChange>)>;
+
 fn fields(changes: &[SchemaChange]) -> Vec<&str> {
     changes.iter().map(|change| change.field.as_str()).collect()
 }
@@ -33,7 +36,7 @@ fn fields(changes: &[SchemaChange]) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn page_12_a_new_field_is_kept_told_once_and_raises_the_version() {
     let world = world(SchemaPolicy::Evolve).await;
-    let told: Arc<Mutex<Vec<(u32, Vec<SchemaChange>)>>> = Arc::default();
+    let told: Arc<Mutex<Told>> = Arc::default();
     let tell = {
         let told = told.clone();
         move |progress: &Progress| {

@@ -30,6 +30,10 @@ pub(crate) struct Inner {
     info: ConnectorInfo,
     stream: Stream,
     page: usize,
+    /// Whether records say when and by whom they were changed.
+    stamps: bool,
+    /// How it keeps the texts that it is given.
+    keeps: fn(String) -> String,
     /// Whether it makes ids of its own instead of taking those that it is given.
     own_ids: bool,
     data: Mutex<Data>,
@@ -49,6 +53,10 @@ pub(crate) struct Data {
     next_id: u64,
     /// Cursors from before this are not known any longer.
     pub(crate) expired: u64,
+    /// The wall time of edits, in milliseconds.
+    pub(crate) clock: u64,
+    /// When each record was changed last, by that time, and whether by a write call.
+    pub(crate) modified: BTreeMap<String, (u64, bool)>,
     /// What reads said of totals.
     pub(crate) total: Option<u64>,
     /// Records of these ids are refused.
@@ -90,6 +98,12 @@ impl Data {
     fn touch(&mut self, id: &str) {
         self.now += 1;
         self.changed.insert(id.to_owned(), self.now);
+        self.modified.insert(id.to_owned(), (self.clock, false));
+    }
+
+    pub(crate) fn clear(&mut self, id: &str, field: &str) {
+        self.records.get_mut(id).unwrap().remove(field);
+        self.touch(id);
     }
 }
 
@@ -104,6 +118,8 @@ impl System {
             info: ConnectorInfo::new(id, id),
             stream,
             page: 3,
+            stamps: false,
+            keeps: |text| text,
             own_ids: false,
             data: Mutex::default(),
             before_page: Mutex::default(),
@@ -125,6 +141,16 @@ impl System {
 
     pub(crate) fn with_own_ids(mut self) -> Self {
         Arc::get_mut(&mut self.0).unwrap().own_ids = true;
+        self
+    }
+
+    pub(crate) fn with_stamps(mut self) -> Self {
+        Arc::get_mut(&mut self.0).unwrap().stamps = true;
+        self
+    }
+
+    pub(crate) fn keeping(mut self, spelling: fn(String) -> String) -> Self {
+        Arc::get_mut(&mut self.0).unwrap().keeps = spelling;
         self
     }
 
@@ -183,7 +209,7 @@ impl System {
             let rest =
                 data.records.range::<str, _>((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
             for (id, fields) in rest.take(self.0.page) {
-                push(&mut builder, id, Some(fields), None)?;
+                push(&mut builder, id, Some(fields), self.extra(&data, id, false))?;
                 place.0.clone_from(id);
             }
         } else {
@@ -193,7 +219,7 @@ impl System {
             for (seq, id) in changes.into_iter().take(self.0.page) {
                 let fields = data.records.get(id);
                 if fields.is_some() || self.0.stream.deletes == Deletes::Tombstones {
-                    push(&mut builder, id, fields, data.merged.get(id))?;
+                    push(&mut builder, id, fields, self.extra(&data, id, fields.is_none()))?;
                 }
                 place.1 = seq;
             }
@@ -204,14 +230,32 @@ impl System {
         Ok(Some((builder.finish()?, place.0, place.1)))
     }
 
+    fn extra(&self, data: &Data, id: &str, gone: bool) -> Vec<(&'static str, String)> {
+        let mut extra = Vec::new();
+        if let Some(master) = data.merged.get(id).filter(|_| gone) {
+            extra.push(("master", master.clone()));
+        }
+        if let Some((at, by_call)) = data.modified.get(id).filter(|_| self.0.stamps) {
+            extra.push(("modified", at.to_string()));
+            extra.push(("by", if *by_call { "sync" } else { "user" }.to_owned()));
+        }
+        extra
+    }
+
     fn apply(&self, data: &mut Data, mode: WriteMode, text: &str) -> Outcome {
-        let mut fields: Fields = members(text)
+        let mut given: BTreeMap<String, Option<String>> = members(text)
             .map(|member| member.unwrap())
-            .filter_map(|(name, value)| {
-                Some((name.decode().unwrap().into_owned(), value.scalar_text().unwrap()?.into_owned()))
+            .map(|(name, value)| {
+                (name.decode().unwrap().into_owned(), value.scalar_text().unwrap().map(Into::into))
             })
             .collect();
-        let given = fields.remove("id").unwrap_or_default();
+        let given_id = given.remove("id").flatten().unwrap_or_default();
+        let cleared: Vec<String> =
+            given.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone()).collect();
+        let keep = self.0.keeps;
+        let fields: Fields =
+            given.into_iter().filter_map(|(name, value)| Some((name, keep(value?)))).collect();
+        let given = given_id;
         if data.bad.contains(&given) {
             return Outcome::refused(Error::new(ErrorKind::Invalid, "bad").with_code("BAD"));
         }
@@ -226,6 +270,7 @@ impl System {
                 let id = format!("own-{}", data.next_id);
                 data.records.insert(id.clone(), fields);
                 data.touch(&id);
+                data.modified.insert(id.clone(), (data.clock, true));
                 Outcome::accepted(id, Some(true))
             }
             WriteMode::Delete | WriteMode::Update if !exists => {
@@ -235,9 +280,12 @@ impl System {
             _ => {
                 // A system that sees no difference says nothing of a change.
                 let before = data.records.get(&given).cloned();
-                data.records.entry(given.clone()).or_default().extend(fields);
+                let record = data.records.entry(given.clone()).or_default();
+                record.extend(fields);
+                record.retain(|name, _| !cleared.contains(name));
                 if data.records.get(&given) != before.as_ref() {
                     data.touch(&given);
+                    data.modified.insert(given.clone(), (data.clock, true));
                 }
                 Outcome::accepted(given, Some(!exists))
             }
@@ -249,7 +297,7 @@ fn push(
     builder: &mut BatchBuilder,
     id: &str,
     fields: Option<&Fields>,
-    master: Option<&String>,
+    extra: Vec<(&str, String)>,
 ) -> Result<()> {
     let change = if fields.is_some() { Change::Upsert } else { Change::Delete };
     builder.push(change, |writer| {
@@ -263,9 +311,9 @@ fn push(
                 None => writer.text(value),
             }
         }
-        if let Some(master) = master.filter(|_| fields.is_none()) {
-            writer.key("master");
-            writer.text(master);
+        for (name, value) in &extra {
+            writer.key(name);
+            writer.text(value);
         }
         writer.end_object();
         Ok(())
