@@ -12,7 +12,7 @@ use crate::Observer;
 use crate::commit::{Receipt, Settlement};
 use crate::counterparts::{Counterparts, Links};
 use crate::job::Plan;
-use crate::keys::Keys;
+use crate::keys::{Keys, ids};
 use crate::write::Fate;
 
 /// Delivers the batches of one run.
@@ -57,7 +57,7 @@ impl Delivery<'_> {
     /// Maps and writes a batch. When this returns a receipt, each of its records is at the destination,
     /// durably in quarantine, or left out on purpose.
     ///
-    /// `unfit` are records that are refused before they are mapped; `position` says where a record of the batch
+    /// `keys` are those of its records; `unfit` are records that are refused before they are mapped; `position` says where a record of the batch
     /// stands; `quarantined` whether the sync has quarantined records, and is set when this adds some.
     ///
     /// # Errors
@@ -65,14 +65,15 @@ impl Delivery<'_> {
     pub(crate) async fn deliver<'p>(
         &self,
         batch: &Batch,
+        keys: Vec<Option<String>>,
         mut unfit: Vec<Refusal>,
         position: impl Fn(usize) -> Position<'p>,
         quarantined: &mut bool,
     ) -> Result<Delivered> {
-        let mut keys = self.keys.texts(batch);
+        let mut linked = if self.links.is_some() { keys.clone() } else { Vec::new() };
         for broken in batch.unreadable().into_iter().flat_map(|unreadable| unreadable.refused) {
             // What stands in place of its bytes may look like another record's key.
-            if let Some(key) = keys.get_mut(broken.index) {
+            if let Some(key) = linked.get_mut(broken.index) {
                 *key = None;
             }
             unfit.retain(|refusal| refusal.index != broken.index);
@@ -86,14 +87,17 @@ impl Delivery<'_> {
         let mut refused: Vec<Refused> = unfit.into_iter().map(refusal(Stage::Read)).collect();
         refused.extend(mapped.refused.into_iter().map(refusal(Stage::Map)));
 
-        let ids = self.keys.ids(self.key, batch);
         let records = mapped.batch.with_stream(self.plan.destination_stream.as_str());
-        let mut counterparts = Counterparts::load(self.links.as_ref(), keys).await?;
+        let mut counterparts = Counterparts::load(self.links.as_ref(), linked).await?;
+        let same = |index: usize| match keys.get(index) {
+            Some(Some(key)) => Some(key.as_str()),
+            _ => Some(batch.get(index)?.raw()),
+        };
         // Those that are refused as well: what is set aside of a record that is gone must not come back.
         let upsert = |index: &usize| batch.get(*index).is_some_and(|r| r.change() != Change::Delete);
         let listed = mapped.origins.iter().copied().chain(refused.iter().map(|refused| refused.index));
         counterparts.announce(listed.filter(upsert)).await?;
-        for (index, mode, fate) in self.write(&records, &mapped.origins, &ids, &mut counterparts).await? {
+        for (index, mode, fate) in self.write(&records, &mapped.origins, &same, &mut counterparts).await? {
             match fate {
                 Fate::Written(outcome) => {
                     settlement.written(&outcome);
@@ -110,6 +114,8 @@ impl Delivery<'_> {
         }
         counterparts.keep().await?;
 
+        // Known only when they are needed: most batches have nobody refused.
+        let ids = if refused.is_empty() && !*quarantined { Vec::new() } else { ids(self.key, batch, &keys) };
         // Of two versions of a record the later one counts, wherever they were refused.
         refused.sort_by_key(|refused| refused.index);
         if !refused.is_empty() {

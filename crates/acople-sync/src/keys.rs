@@ -39,11 +39,7 @@ impl Keys {
 
     /// The quarantine's id of each record.
     pub(crate) fn ids(&self, of: &StateKey, batch: &Batch) -> Vec<String> {
-        batch
-            .iter()
-            .zip(self.texts(batch))
-            .map(|(r, key)| id(of, key.as_deref().unwrap_or(r.raw())))
-            .collect()
+        ids(of, batch, &self.texts(batch))
     }
 
     /// Writes a record that has nothing but the key of this text.
@@ -52,6 +48,11 @@ impl Keys {
             self.0.paths().iter().map(FieldPath::segments).zip(key.split_terminator(END)).collect();
         write_object(&fields, writer);
     }
+}
+
+/// The quarantine's id of each record, given its key; one without a key goes by its text.
+pub(crate) fn ids(of: &StateKey, batch: &Batch, keys: &[Option<String>]) -> Vec<String> {
+    batch.iter().zip(keys).map(|(record, key)| id(of, key.as_deref().unwrap_or(record.raw()))).collect()
 }
 
 /// Writes an object of raw values by their paths.

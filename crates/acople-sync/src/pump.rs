@@ -226,7 +226,11 @@ impl Pump<'_> {
             attempts: 0,
         };
         let records = part.as_ref().unwrap_or(batch);
-        let work = self.delivery.deliver(records, unfit, position, &mut self.quarantined);
+        let keys = match &fresh {
+            Some(fresh) => fresh.iter().map(|index| keys.get(*index).cloned().flatten()).collect(),
+            None => keys,
+        };
+        let work = self.delivery.deliver(records, keys, unfit, position, &mut self.quarantined);
         let delivered = within_grace(self.plan, self.cancel, source.while_working(work, ahead)).await?;
         if let Some(refusals) = &mut self.refusals {
             refusals.settled(records.len(), &delivered.refused);

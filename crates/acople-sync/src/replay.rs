@@ -85,8 +85,9 @@ async fn replay(
             Some(q) => Position { run: q.run.as_str(), number: q.position, attempts: q.attempts },
             None => Position { run: "", number: 0, attempts: 0 },
         };
+        let keys = delivery.keys.texts(&batch);
         // `true`: records that are not refused again leave the quarantine.
-        let receipt = delivery.deliver(&batch, Vec::new(), position, &mut true).await?.receipt;
+        let receipt = delivery.deliver(&batch, keys, Vec::new(), position, &mut true).await?.receipt;
         // Set aside when the stream's key was another one: they are settled, or there under their new ids.
         let ids = delivery.keys.ids(&key, &batch);
         let old = chosen.iter().map(|q| q.id.clone()).filter(|id| !ids.contains(id)).collect::<Vec<_>>();

@@ -93,10 +93,11 @@ impl Pump<'_> {
                 continue;
             }
             let tombstones = tombstones(&self.delivery, &keys)?;
+            let keys = keys.into_iter().map(Some).collect();
             let processed = self.checkpoints.totals().processed;
             let position =
                 |index| Position { run: self.run.as_str(), number: processed + index as u64, attempts: 0 };
-            let work = self.delivery.deliver(&tombstones, Vec::new(), position, &mut self.quarantined);
+            let work = self.delivery.deliver(&tombstones, keys, Vec::new(), position, &mut self.quarantined);
             let delivered = work.await?;
             self.checkpoints.save(delivered.receipt).await?;
             self.observer.on(&Progress::Checkpointed { totals: self.checkpoints.totals() });

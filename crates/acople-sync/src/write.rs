@@ -38,6 +38,9 @@ pub(crate) struct Portion {
     pub(crate) key: Option<FieldPath>,
 }
 
+/// What is the same for two versions of one record, by the index of the source's record.
+pub(crate) type Same<'a> = dyn Fn(usize) -> Option<&'a str> + Sync + 'a;
+
 /// Makes one call of the destination.
 pub(crate) trait Call {
     /// Writes the records of a portion that `open` names.
@@ -54,12 +57,12 @@ impl Call for Delivery<'_> {
 
 impl Delivery<'_> {
     /// Writes mapped records in order, upserts and deletions each by their own mode, and gives the fate of
-    /// each with the index of the source's record. `ids` tells which of the source's records are one.
+    /// each with the index of the source's record. `same` tells which of the source's records are one.
     pub(crate) async fn write(
         &self,
         records: &Batch,
         origins: &[usize],
-        ids: &[String],
+        same: &Same<'_>,
         counterparts: &mut Counterparts<'_>,
     ) -> Result<Vec<(usize, WriteMode, Fate)>> {
         let mut fates = Vec::with_capacity(records.len());
@@ -74,7 +77,7 @@ impl Delivery<'_> {
                 mode,
                 key: self.plan.key.clone(),
             };
-            for (origin, fate) in self.write_one_way(portion, ids, counterparts).await? {
+            for (origin, fate) in self.write_one_way(portion, same, counterparts).await? {
                 match &fate {
                     Fate::Written(outcome) => counterparts.landed(origin, mode, outcome)?,
                     Fate::Skipped => counterparts.forget(origin),
@@ -122,7 +125,7 @@ impl Delivery<'_> {
     async fn write_one_way(
         &self,
         mut portion: Portion,
-        ids: &[String],
+        same: &Same<'_>,
         counterparts: &Counterparts<'_>,
     ) -> Result<Vec<(usize, Fate)>> {
         let mut fates = Vec::new();
@@ -139,13 +142,13 @@ impl Delivery<'_> {
                 portion = addressed;
             }
         }
-        let written = self.write_portion(&portion, ids).await?;
+        let written = self.write_portion(&portion, same).await?;
         fates.extend(portion.origins.iter().copied().zip(written));
         Ok(fates)
     }
 
     /// Writes a portion until each of its records is written or refused.
-    async fn write_portion(&self, portion: &Portion, ids: &[String]) -> Result<Vec<Fate>> {
+    async fn write_portion(&self, portion: &Portion, same: &Same<'_>) -> Result<Vec<Fate>> {
         let (mode, count) = (portion.mode, portion.records.len());
         let mut fates: Vec<Option<Fate>> = (0..count).map(|_| None).collect();
         let mut open: Vec<usize> = (0..count).collect();
@@ -208,7 +211,7 @@ impl Delivery<'_> {
             if let Some(error) = reason {
                 self.wait(error, attempt, again.len()).await?;
             }
-            open = if mode.is_repeatable() { with_successors(portion, ids, again) } else { again };
+            open = if mode.is_repeatable() { with_successors(portion, same, again) } else { again };
         }
         let whole: Option<Vec<Fate>> = fates.into_iter().collect();
         whole.ok_or_else(|| Error::new(ErrorKind::Internal, "a record was written and nobody knows its fate"))
@@ -244,11 +247,11 @@ fn accepted(outcome: Outcome) -> Outcome {
 
 /// The records that are written again, and with them the later versions of each: otherwise an old one that
 /// is late would undo a newer one.
-fn with_successors(portion: &Portion, ids: &[String], again: Vec<usize>) -> Vec<usize> {
+fn with_successors(portion: &Portion, same: &Same<'_>, again: Vec<usize>) -> Vec<usize> {
     if again.is_empty() {
         return again;
     }
-    let id = |at: usize| portion.origins.get(at).and_then(|index| ids.get(*index));
+    let id = |at: usize| portion.origins.get(at).and_then(|index| same(*index));
     let again: HashSet<usize> = again.into_iter().collect();
     let mut late = HashSet::new();
     (0..portion.origins.len())
