@@ -89,7 +89,7 @@ async fn page_03_a_record_that_moved_to_the_next_page_is_counted_and_not_written
 #[tokio::test(start_paused = true)]
 async fn page_03_another_version_of_a_record_is_no_repetition() {
     let (to, store) = (System::keyed("b"), Arc::new(MemoryStore::new()));
-    let says = Says::new(&[&["1=a", "1=b", "1=a"], &["2=x"], &["2!"], &["2=x"], &["2=x", "2!", "2!"]]);
+    let says = Says::new(&[&["1=a", "1=b", "1=a"], &["2=x"], &["2=x!"], &["2=x"], &["2=x", "2=x!", "2=x!"]]);
     let report = run(&job(says, &to, &store).build().unwrap()).await;
     assert_eq!((report.totals.repeated, report.totals.synced), (2, 7));
     assert_eq!(to.shows(), ["1=a"]);

@@ -101,19 +101,25 @@ async fn a_side_that_is_down_pauses_the_run_and_the_next_one_settles_what_waits(
 async fn dist_01_of_two_workers_the_later_one_goes_on_alone() {
     let world = World::new();
     let sync = world.sync(Policy::SourceWins).build().unwrap();
-    for n in 0..20 {
-        create(&world.a, &format!("a{n:02}"), &record(&n.to_string(), "x", "y"));
+    for n in 0..450 {
+        create(&world.a, &format!("a{n:03}"), &record(&n.to_string(), "x", "y"));
     }
+    // The first is at its second page when another one begins, which dies soon after.
     let cx = Context::new();
     let mut first = Box::pin(sync.run(&cx, &()));
-    for _ in 0..5 {
+    while world.links().await.len() < 100 {
         assert!(poll_immediate(&mut first).await.is_none());
     }
-    let second = run(&sync).await;
-    assert!(second.is_success());
+    let mut second = Box::pin(sync.run(&cx, &()));
+    for _ in 0..2 {
+        assert!(poll_immediate(&mut second).await.is_none());
+    }
+    drop(second);
     let first = first.await.unwrap();
     assert!(matches!(&first.end, End::Stopped { error } if error.kind() == ErrorKind::Fenced), "{first:?}");
-    assert_eq!(world.both()[1].len(), 20, "none is there twice");
+    assert!(world.both()[1].len() < 450, "it ends before its next page");
+    assert!(run(&sync).await.is_success());
+    assert_eq!(world.both()[1].len(), 450, "none is lost, and none is there twice");
 }
 
 #[tokio::test(start_paused = true)]
