@@ -96,6 +96,8 @@ pub struct Leads {
     pub to: Destination,
     /// The store's file.
     pub store: PathBuf,
+    /// Lists all leads in each run, and deletes at the destination what is gone.
+    pub mirror: bool,
     /// Where to stop for good and wait to be killed.
     pub hold: Option<Hold>,
 }

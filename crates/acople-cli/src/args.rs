@@ -1,10 +1,13 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use acople::json::FieldPath;
-use acople::{ReadMode, WriteMode};
+use acople::sync::QuarantineFilter;
+use acople::{ReadMode, Stage, WriteMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use crate::exit;
 
@@ -71,6 +74,20 @@ pub(crate) enum Command {
     Sync {
         #[command(flatten)]
         chosen: Chosen,
+        /// Allows the deletions that the last run has asked for, and goes on with them.
+        #[arg(long)]
+        approve: bool,
+        /// Lists the keys of the sources and deletes what is gone, instead of reading records.
+        #[arg(long, conflicts_with = "approve")]
+        scan_keys: bool,
+        /// Takes the shape of the sources' records as it is now.
+        #[arg(long)]
+        accept_schema: bool,
+    },
+    /// Shows, moves and resets what is remembered of syncs.
+    State {
+        #[command(subcommand)]
+        command: State,
     },
     /// Shows and replays the records that syncs have set aside.
     Quarantine {
@@ -164,11 +181,99 @@ pub(crate) struct Chosen {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum State {
+    /// Says of each sync where it is.
+    Show {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// Forgets where one sync is: its next run starts from the beginning. Quarantine and links stay.
+    Reset {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// Prints the states of the syncs as one JSON document.
+    Export {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// Writes states that `export` has printed.
+    Import {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// The document, or `-` for standard input.
+        document: PathBuf,
+        /// Replaces states that are there.
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+/// Which quarantined records are meant: all for which everything given is true.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Filter {
+    /// Where they were refused.
+    #[arg(long, value_enum, value_name = "STAGE")]
+    pub(crate) stage: Option<RefusedAt>,
+    /// The vendor's code of the reason.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// The source stream.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: Option<String>,
+    /// Set aside at this time or later, such as `2026-11-24T08:00:00Z`.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) since: Option<SystemTime>,
+    /// Set aside before this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) before: Option<SystemTime>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RefusedAt {
+    /// By the source, or because its shape was new.
+    Read,
+    /// By the mapping.
+    Map,
+    /// By the destination.
+    Write,
+    /// Because two sides changed it.
+    Merge,
+}
+
+impl From<&Filter> for QuarantineFilter {
+    fn from(filter: &Filter) -> Self {
+        let stage = |at| match at {
+            RefusedAt::Read => Stage::Read,
+            RefusedAt::Map => Stage::Map,
+            RefusedAt::Write => Stage::Write,
+            RefusedAt::Merge => Stage::Merge,
+        };
+        Self {
+            stage: filter.stage.map(stage),
+            code: filter.code.clone(),
+            stream: filter.stream.clone(),
+            since: filter.since,
+            before: filter.before,
+            ..Self::default()
+        }
+    }
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    let at = text.parse::<Timestamp>().map_err(|e| e.to_string())?;
+    let since = Duration::try_from(at.as_duration()).map_err(|_| "a time before 1970".to_owned())?;
+    Ok(SystemTime::UNIX_EPOCH + since)
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Quarantine {
     /// Lists the records with the reasons why they were refused.
     List {
         #[command(flatten)]
         chosen: Chosen,
+        #[command(flatten)]
+        filter: Filter,
     },
     /// Prints one record with everything that is known about it.
     Show {
@@ -183,6 +288,8 @@ pub(crate) enum Quarantine {
         chosen: Chosen,
         /// The ids of the records; all without it.
         ids: Vec<String>,
+        #[command(flatten)]
+        filter: Filter,
     },
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use acople::sync::{Job, JobBuilder};
-use acople::{Connector, Context, Error, ErrorKind, Priority, ReadMode, Result, WriteMode, parse_config};
+use acople::sync::{DeleteLimit, Job, JobBuilder, SchemaPolicy, StopRule};
+use acople::{
+    Connector, Context, Error, ErrorKind, Priority, ReadMode, Result, StateKey, WriteMode, parse_config,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -74,6 +76,39 @@ struct SyncSpec {
     tolerate: u64,
     #[serde(default)]
     attempts: Option<u32>,
+    /// Keeps which record is which in the store.
+    #[serde(default)]
+    links: bool,
+    /// Deletes what is gone at the source, up to a limit.
+    #[serde(default)]
+    delete_vanished: Option<DeleteVanished>,
+    /// What happens when the shape of the source's records changes.
+    #[serde(default)]
+    schema: Option<SchemaPolicy>,
+    #[serde(default)]
+    stop_rule: Option<StopSpec>,
+}
+
+/// A limit of deletions: what is not given is as usual.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DeleteVanished {
+    share: f64,
+    floor: u64,
+}
+
+impl Default for DeleteVanished {
+    fn default() -> Self {
+        let DeleteLimit { share, floor } = DeleteLimit::default();
+        Self { share, floor }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StopSpec {
+    window: usize,
+    refused: usize,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +220,12 @@ impl Sync {
         &self.spec.name
     }
 
+    /// The key of the sync's state.
+    pub(crate) fn state_key(&self) -> StateKey {
+        let key = StateKey::new(&self.spec.name, &self.spec.source.stream);
+        key.with_tenant(self.spec.tenant.as_deref().unwrap_or_default())
+    }
+
     fn connect(
         &self,
         folder: &Path,
@@ -224,6 +265,13 @@ impl Sync {
         let job = set(job, key, JobBuilder::key);
         let job = set(job, spec.fields.clone(), JobBuilder::fields);
         let job = set(job, spec.attempts, JobBuilder::attempts);
+        let job = set(job, spec.schema, JobBuilder::schema_policy);
+        let rule = spec.stop_rule.map(|StopSpec { window, refused }| StopRule { window, refused });
+        let job = set(job, rule, JobBuilder::stop_rule);
+        let links = spec.links || spec.delete_vanished.is_some();
+        let job = if links { job.links(store.redb.clone()) } else { job };
+        let limit = spec.delete_vanished.map(|DeleteVanished { share, floor }| DeleteLimit { share, floor });
+        let job = set(job, limit, JobBuilder::delete_vanished);
         Ok(job.build()?)
     }
 

@@ -68,6 +68,10 @@ pub struct Stream {
     /// How deletions become visible.
     #[serde(default)]
     pub deletes: Deletes,
+    /// The field of a deleted record that names the record it was merged into; it is empty when the record was
+    /// deleted without a successor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<FieldPath>,
     /// How long a change may stay invisible to a reader.
     #[serde(default)]
     pub read_lag: Duration,
@@ -98,6 +102,7 @@ impl Stream {
             batch: BatchLimits::default(),
             idempotent_writes: false,
             deletes: Deletes::Invisible,
+            merged_into: None,
             read_lag: Duration::ZERO,
             look_back: Duration::ZERO,
             listing: Listing::Stable,
@@ -161,6 +166,12 @@ impl Stream {
     /// Says how deletions become visible.
     pub fn deletes(mut self, deletes: Deletes) -> Self {
         self.deletes = deletes;
+        self
+    }
+
+    /// Names the field of a deleted record that says into which other it was merged.
+    pub fn merged_into(mut self, field: &str) -> Self {
+        self.merged_into = FieldPath::parse(field).ok();
         self
     }
 

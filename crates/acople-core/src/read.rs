@@ -145,6 +145,8 @@ pub enum Event {
     Checkpoint(Cursor),
     /// The listing that began is complete.
     SnapshotEnd,
+    /// How many records the vendor says the listing has. A hint: it may be wrong, and never ends a read.
+    Total(u64),
     /// Something the host should know: a field that vanished, a version that will be retired.
     Warning(String),
 }

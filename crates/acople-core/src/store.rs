@@ -202,6 +202,8 @@ pub enum Stage {
     Map,
     /// The destination refused it.
     Write,
+    /// Both sides of a two-way sync changed it, and no rule decides between them.
+    Merge,
 }
 
 /// A record that was set aside with all that is needed to judge and replay it.
@@ -225,6 +227,9 @@ pub struct Quarantined {
     /// Whether the record is a deletion.
     #[serde(default)]
     pub deleted: bool,
+    /// How often it was tried, replays included; 0 when it was set aside before that was counted.
+    #[serde(default)]
+    pub attempts: u32,
     /// When it was set aside.
     pub at: SystemTime,
 }

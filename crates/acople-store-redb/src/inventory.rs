@@ -10,6 +10,7 @@ use acople_seal::key_id;
 
 use crate::RedbStore;
 use crate::fault::Fault;
+use crate::identity_map;
 use crate::quarantine::{self, SEALED};
 use crate::secrets::Secrets;
 use crate::shelf::{self, Shelf, Table};
@@ -30,6 +31,8 @@ pub struct KeyUse {
     pub secrets: u64,
     /// Quarantined records.
     pub quarantined: u64,
+    /// Links between records of two systems.
+    pub links: u64,
 }
 
 /// A record that is sealed.
@@ -42,6 +45,8 @@ pub enum SealedRecord {
     Secret(ConnectionKey, String),
     /// A quarantined record, by its id.
     Quarantined(String),
+    /// A link, by its sync and its source record.
+    Link(String, String),
 }
 
 impl RedbStore {
@@ -60,11 +65,13 @@ impl RedbStore {
                     tokens: 0,
                     secrets: 0,
                     quarantined: 0,
+                    links: 0,
                 });
                 match record {
                     SealedRecord::Tokens(_) => used.tokens += 1,
                     SealedRecord::Secret(..) => used.secrets += 1,
                     SealedRecord::Quarantined(_) => used.quarantined += 1,
+                    SealedRecord::Link(..) => used.links += 1,
                 }
                 ControlFlow::Continue(())
             })?;
@@ -111,10 +118,12 @@ fn for_each_sealed(tx: &ReadTransaction, visit: &mut Visit<'_>) -> Result<(), Fa
             && let Some(key) = key_id(sealed)
             && visit(key, SealedRecord::Quarantined(id.value().to_owned())).is_break()
         {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    identity_map::for_each_sealed(tx, &mut |key, sync, source| {
+        visit(key, SealedRecord::Link(sync.to_owned(), source.to_owned()))
+    })
 }
 
 fn for_each_text<S: Shelf>(

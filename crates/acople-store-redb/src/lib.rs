@@ -5,6 +5,7 @@ mod checkpoints;
 mod fault;
 mod fence;
 mod file;
+mod identity_map;
 mod inventory;
 mod leases;
 mod quarantine;

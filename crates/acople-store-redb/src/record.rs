@@ -35,6 +35,9 @@ pub(crate) enum Kind {
     TokenRemoved,
     /// A quarantined record. Key: id, sync, tenant.
     Quarantine,
+    /// Two records that are one. Key: tenant, sync, source vendor and stream, target vendor and stream, source id,
+    /// target id.
+    Link,
     /// Facts about the store itself. Key: their name.
     Meta,
     /// A sealed secret. Key: tenant, connector, connection, field.
@@ -58,6 +61,7 @@ impl Kind {
             Self::Secret => 8,
             Self::SecretFloor => 9,
             Self::SecretRemoved => 10,
+            Self::Link => 11,
         }
     }
 
@@ -73,6 +77,7 @@ impl Kind {
             8 => Self::Secret,
             9 => Self::SecretFloor,
             10 => Self::SecretRemoved,
+            11 => Self::Link,
             _ => return None,
         })
     }

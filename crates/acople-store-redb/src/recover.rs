@@ -16,6 +16,7 @@ use acople_core::{Error, ErrorKind, Result};
 
 use crate::fault::Fault;
 use crate::file::{beside, io_error, newer, replace};
+use crate::identity_map;
 use crate::record::{self, Kind, MAGIC, MAX_HEADER};
 use crate::secrets::Secrets;
 use crate::shelf::Shelf;
@@ -68,6 +69,7 @@ enum Group {
     Secret,
     SecretFloor,
     Quarantine,
+    Link,
     Meta,
 }
 
@@ -80,6 +82,7 @@ impl Group {
             Kind::Secret => Self::Secret,
             Kind::SecretFloor | Kind::SecretRemoved => Self::SecretFloor,
             Kind::Quarantine => Self::Quarantine,
+            Kind::Link => Self::Link,
             Kind::Meta => Self::Meta,
         }
     }
@@ -197,6 +200,7 @@ fn fill(tx: &WriteTransaction, path: &Path, found: &Found, kept: &Path) -> Resul
                 tx.open_table(QUARANTINE)?.insert(*id, bytes.as_slice())?;
                 tx.open_table(QUARANTINE_BY_SYNC)?.insert((*sync, *id), ())?;
             }
+            (Group::Link, _) => identity_map::restore(tx, &key, place.generation, &bytes)?,
             (Group::Meta, [name]) if *name != META_FORMAT && *name != META_RECOVERED => {
                 tx.open_table(META)?.insert(*name, bytes.as_slice())?;
             }

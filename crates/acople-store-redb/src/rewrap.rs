@@ -39,8 +39,8 @@ pub struct Rewrap {
 }
 
 impl RedbStore {
-    /// Encrypts all tokens, secrets and quarantined records under the newest key; plain quarantined records,
-    /// too.
+    /// Encrypts all tokens, secrets, quarantined records and links under the newest key; plain quarantined
+    /// records and links, too.
     ///
     /// The store stays in use meanwhile. Progress is kept in small steps, so that calling it again after
     /// an interruption goes on where it ended. When `failed` is 0, the old keys are no longer needed.
@@ -54,6 +54,10 @@ impl RedbStore {
         self.rewrap_shelf::<Secrets>(&mut report).await?;
         let mut after = None;
         while let Some(last) = self.rewrap_quarantine(&mut report, after).await? {
+            after = Some(last);
+        }
+        let mut after = None;
+        while let Some(last) = self.rewrap_links(&mut report, after).await? {
             after = Some(last);
         }
         Ok(report)
@@ -281,7 +285,7 @@ fn damaged(what: &str) -> Error {
 }
 
 impl Rewrap {
-    fn fail(&mut self, error: Error) {
+    pub(crate) fn fail(&mut self, error: Error) {
         self.failed += 1;
         self.first_error.get_or_insert(error);
     }

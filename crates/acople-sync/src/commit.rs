@@ -11,19 +11,22 @@ use crate::state::State;
 ///
 /// A record is accounted for when the destination has accepted it, when a durable quarantine holds it,
 /// or when the mapping left it out on purpose.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Settlement {
     expected: u64,
     synced: u64,
     created: u64,
     refused: u64,
     skipped: u64,
+    repeated: u64,
+    deleted: u64,
+    merged: u64,
 }
 
 impl Settlement {
     /// A batch of this many records, none accounted for.
     pub fn of(records: usize) -> Self {
-        Self { expected: records as u64, synced: 0, created: 0, refused: 0, skipped: 0 }
+        Self { expected: records as u64, ..Self::default() }
     }
 
     /// Counts one record if the destination's own outcome says that it is written, and says whether it
@@ -47,12 +50,27 @@ impl Settlement {
         self.skipped += records as u64;
     }
 
+    /// So many records are what the run has dealt with already: the source gave them twice.
+    pub fn repeated(&mut self, records: usize) {
+        self.repeated += records as u64;
+    }
+
+    /// Of the records that were written so many were deletions. Counts, and accounts for nothing.
+    pub fn deleted(&mut self, records: u64) {
+        self.deleted += records;
+    }
+
+    /// Of the deletions so many were merges into another record. Counts, and accounts for nothing.
+    pub fn merged(&mut self, records: u64) {
+        self.merged += records;
+    }
+
     /// The receipt.
     ///
     /// # Errors
     /// `Internal` when records are missing or counted twice: a checkpoint over them would lose them.
     pub fn receipt(self) -> Result<Receipt> {
-        let settled = self.synced + self.refused + self.skipped;
+        let settled = self.synced + self.refused + self.skipped + self.repeated;
         if settled != self.expected {
             return Err(Error::new(
                 ErrorKind::Internal,
@@ -82,6 +100,9 @@ impl Receipt {
                 created: a.created + b.created,
                 refused: a.refused + b.refused,
                 skipped: a.skipped + b.skipped,
+                repeated: a.repeated + b.repeated,
+                deleted: a.deleted + b.deleted,
+                merged: a.merged + b.merged,
             },
         }
     }
@@ -94,6 +115,9 @@ impl Receipt {
         totals.created += settled.created;
         totals.refused += settled.refused;
         totals.skipped += settled.skipped;
+        totals.repeated += settled.repeated;
+        totals.deleted += settled.deleted;
+        totals.merged += settled.merged;
     }
 }
 
@@ -189,7 +213,8 @@ impl Checkpoints {
         self.save(receipt).await
     }
 
-    async fn save(&mut self, receipt: Receipt) -> Result<()> {
+    /// Saves what is settled, without moving the cursor.
+    pub(crate) async fn save(&mut self, receipt: Receipt) -> Result<()> {
         receipt.add_to(&mut self.state.totals);
         let bytes = self.state.encode()?;
         self.generation = self.store.save(&self.key, self.generation, &bytes).await?;

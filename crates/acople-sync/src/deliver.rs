@@ -1,27 +1,19 @@
 //! One batch on its way: mapped, written, its refused records set aside.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hasher;
-use std::time::Duration;
 
-use acople_core::json::{Cells, FieldPath, Projection};
+use acople_core::json::FieldPath;
 use acople_core::{
-    Batch, Change, Context, Error, ErrorKind, Mapped, Outcome, Quarantined, Refusal, Result, Stage, StateKey,
-    Unreadable, WriteMode, WriteRequest,
+    Batch, Change, Context, Error, ErrorKind, Mapped, Quarantined, Refusal, Result, Stage, StateKey,
+    WriteMode,
 };
-use siphasher::sip128::{Hasher128, SipHasher13};
-use tokio::time::Instant;
 
+use crate::Observer;
 use crate::commit::{Receipt, Settlement};
+use crate::counterparts::{Counterparts, Links};
 use crate::job::Plan;
-use crate::pause::is_open_breaker;
-use crate::{Observer, Progress};
-
-/// The longest wait between two tries of the same records.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-
-/// A longer wait is not slept: the run pauses, and its report says when to come back.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+use crate::keys::{Keys, ids};
+use crate::write::Fate;
 
 /// Delivers the batches of one run.
 pub(crate) struct Delivery<'a> {
@@ -31,17 +23,26 @@ pub(crate) struct Delivery<'a> {
     pub(crate) observer: &'a dyn Observer,
     /// Whether the destination can delete.
     pub(crate) deletes: bool,
-    /// The source's key fields: what makes two versions of a record one record.
-    pub(crate) identity: Projection,
+    /// The field of a deleted record that names the one it was merged into.
+    pub(crate) merged_into: Option<&'a FieldPath>,
+    pub(crate) keys: Keys,
+    pub(crate) links: Option<Links<'a>>,
 }
 
-/// Where a record stands: its run, and its number in it.
-pub(crate) type Position<'a> = (&'a str, u64);
+/// Where a record stands.
+pub(crate) struct Position<'a> {
+    pub(crate) run: &'a str,
+    /// Its number in the run.
+    pub(crate) number: u64,
+    /// How often it was tried before.
+    pub(crate) attempts: u32,
+}
 
-/// What became of a record that was written.
-enum Fate {
-    Written(Outcome),
-    Refused(Error),
+/// A batch that is dealt with.
+pub(crate) struct Delivered {
+    pub(crate) receipt: Receipt,
+    /// The indices of the records that were refused, in order.
+    pub(crate) refused: Vec<usize>,
 }
 
 /// A record that was refused, by its index in the source batch.
@@ -49,61 +50,114 @@ struct Refused {
     index: usize,
     stage: Stage,
     error: Error,
+    attempts: u32,
 }
 
 impl Delivery<'_> {
     /// Maps and writes a batch. When this returns a receipt, each of its records is at the destination,
     /// durably in quarantine, or left out on purpose.
     ///
-    /// `position` says where a record of the batch stands; `quarantined` whether the sync has quarantined
-    /// records, and is set when this adds some.
+    /// `keys` are those of its records; `unfit` are records that are refused before they are mapped; `position` says where a record of the batch
+    /// stands; `quarantined` whether the sync has quarantined records, and is set when this adds some.
     ///
     /// # Errors
     /// What stops the run: nothing of the batch may be passed by a checkpoint then.
     pub(crate) async fn deliver<'p>(
         &self,
         batch: &Batch,
+        keys: Vec<Option<String>>,
+        mut unfit: Vec<Refusal>,
         position: impl Fn(usize) -> Position<'p>,
         quarantined: &mut bool,
-    ) -> Result<Receipt> {
-        let unreadable = batch.unreadable();
-        let mut mapped = self.map(unreadable.as_ref().map_or(batch, |unreadable| &unreadable.rest))?;
-        let mut refused = Vec::new();
-        if let Some(Unreadable { places, refused: broken, .. }) = unreadable {
-            let indices = mapped.origins.iter_mut().chain(mapped.refused.iter_mut().map(|r| &mut r.index));
-            for index in indices {
-                *index = places.get(*index).copied().unwrap_or(*index);
+    ) -> Result<Delivered> {
+        let mut linked = if self.links.is_some() { keys.clone() } else { Vec::new() };
+        for broken in batch.unreadable().into_iter().flat_map(|unreadable| unreadable.refused) {
+            // What stands in place of its bytes may look like another record's key.
+            if let Some(key) = linked.get_mut(broken.index) {
+                *key = None;
             }
-            let read = |r: Refusal| Refused { index: r.index, stage: Stage::Read, error: r.error };
-            refused.extend(broken.into_iter().map(read));
+            unfit.retain(|refusal| refusal.index != broken.index);
+            unfit.push(broken);
         }
+        let mapped = self.map(batch, &unfit)?;
         let mut settlement = Settlement::of(batch.len());
         settlement.skipped(mapped.skipped);
-        let unmapped = |r: Refusal| Refused { index: r.index, stage: Stage::Map, error: r.error };
-        refused.extend(mapped.refused.into_iter().map(unmapped));
-        let records = mapped.batch.with_stream(self.plan.destination_stream.as_str());
-        self.write(batch, &records, &mapped.origins, &mut settlement, &mut refused).await?;
+        let refusal =
+            |stage| move |r: Refusal| Refused { index: r.index, stage, error: r.error, attempts: 1 };
+        let mut refused: Vec<Refused> = unfit.into_iter().map(refusal(Stage::Read)).collect();
+        refused.extend(mapped.refused.into_iter().map(refusal(Stage::Map)));
 
+        let records = mapped.batch.with_stream(self.plan.destination_stream.as_str());
+        let mut counterparts = Counterparts::load(self.links.as_ref(), linked).await?;
+        let same = |index: usize| match keys.get(index) {
+            Some(Some(key)) => Some(key.as_str()),
+            _ => Some(batch.get(index)?.raw()),
+        };
+        // Those that are refused as well: what is set aside of a record that is gone must not come back.
+        let upsert = |index: &usize| batch.get(*index).is_some_and(|r| r.change() != Change::Delete);
+        let listed = mapped.origins.iter().copied().chain(refused.iter().map(|refused| refused.index));
+        counterparts.announce(listed.filter(upsert)).await?;
+        for (index, mode, fate) in self.write(&records, &mapped.origins, &same, &mut counterparts).await? {
+            match fate {
+                Fate::Written(outcome) => {
+                    settlement.written(&outcome);
+                    if mode == WriteMode::Delete {
+                        settlement.deleted(1);
+                        settlement.merged(u64::from(self.is_merged(batch, index)));
+                    }
+                }
+                Fate::Skipped => settlement.skipped(1),
+                Fate::Refused { error, attempts } => {
+                    refused.push(Refused { index, stage: Stage::Write, error, attempts });
+                }
+            }
+        }
+        counterparts.keep().await?;
+
+        // Known only when they are needed: most batches have nobody refused.
+        let ids = if refused.is_empty() && !*quarantined { Vec::new() } else { ids(self.key, batch, &keys) };
         // Of two versions of a record the later one counts, wherever they were refused.
         refused.sort_by_key(|refused| refused.index);
         if !refused.is_empty() {
-            let aside = self.aside(batch, position, &refused);
+            let aside = self.aside(batch, &ids, position, &refused);
             self.plan.quarantine.put(&aside).await?;
             settlement.quarantined(refused.len());
             *quarantined = true;
         }
+        let refused: Vec<usize> = refused.into_iter().map(|refused| refused.index).collect();
         if *quarantined {
             // Of the others a newer version has arrived: replaying the one set aside would undo it.
-            let refused: HashSet<usize> = refused.iter().map(|r| r.index).collect();
-            let last: HashMap<String, usize> = self.ids(batch).into_iter().zip(0..).collect();
-            let settled = last.into_iter().filter(|(_, index)| !refused.contains(index));
+            let aside: HashSet<usize> = refused.iter().copied().collect();
+            let last: HashMap<String, usize> = ids.into_iter().zip(0..).collect();
+            let settled = last.into_iter().filter(|(_, index)| !aside.contains(index));
             let settled: Vec<String> = settled.map(|(id, _)| id).collect();
             self.plan.quarantine.remove(&settled).await?;
         }
-        settlement.receipt()
+        Ok(Delivered { receipt: settlement.receipt()?, refused })
     }
 
-    fn map(&self, batch: &Batch) -> Result<Mapped> {
+    /// Whether a deleted record says that another one stands for it now.
+    fn is_merged(&self, batch: &Batch, index: usize) -> bool {
+        let successor =
+            self.merged_into.zip(batch.get(index)).and_then(|(path, record)| record.get(path).ok());
+        successor.is_some_and(|value| !value.is_missing() && !value.is_null() && value.raw() != "\"\"")
+    }
+
+    /// Maps the records that are not unfit, and gives the result in the indices of the whole batch.
+    fn map(&self, batch: &Batch, unfit: &[Refusal]) -> Result<Mapped> {
+        if unfit.is_empty() {
+            return self.map_all(batch);
+        }
+        let unfit: HashSet<usize> = unfit.iter().map(|refusal| refusal.index).collect();
+        let places: Vec<usize> = (0..batch.len()).filter(|index| !unfit.contains(index)).collect();
+        let mut mapped = self.map_all(&batch.select(places.iter().copied()))?;
+        for index in mapped.origins.iter_mut().chain(mapped.refused.iter_mut().map(|r| &mut r.index)) {
+            *index = places.get(*index).copied().unwrap_or(*index);
+        }
+        Ok(mapped)
+    }
+
+    fn map_all(&self, batch: &Batch) -> Result<Mapped> {
         let mapped = match &self.plan.mapper {
             Some(mapper) => mapper.map(batch)?,
             None => Mapped::unchanged(batch),
@@ -112,138 +166,14 @@ impl Delivery<'_> {
         Ok(mapped)
     }
 
-    /// Writes upserts and deletions, in order, each kind by its own mode.
-    async fn write(
-        &self,
-        batch: &Batch,
-        records: &Batch,
-        origins: &[usize],
-        settlement: &mut Settlement,
-        refused: &mut Vec<Refused>,
-    ) -> Result<()> {
-        for (mode, run) in runs_of_one_mode(records, self.plan.write) {
-            let run: Vec<(usize, usize)> =
-                run.into_iter().map(|index| (index, origins.get(index).copied().unwrap_or(index))).collect();
-            for (fate, (_, index)) in self.write_run(batch, records, mode, &run).await?.into_iter().zip(run) {
-                match fate {
-                    Fate::Written(outcome) => {
-                        settlement.written(&outcome);
-                    }
-                    Fate::Refused(error) => refused.push(Refused { index, stage: Stage::Write, error }),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes records of one mode until each is written or refused. A record is given by its index in
-    /// `records` and in the source's `batch`.
-    async fn write_run(
-        &self,
-        batch: &Batch,
-        records: &Batch,
-        mode: WriteMode,
-        run: &[(usize, usize)],
-    ) -> Result<Vec<Fate>> {
-        if mode == WriteMode::Delete && !self.deletes {
-            let refusal = || Error::new(ErrorKind::Invalid, "the destination cannot delete records");
-            return Ok(run.iter().map(|_| Fate::Refused(refusal())).collect());
-        }
-        let mut fates: Vec<Option<Fate>> = run.iter().map(|_| None).collect();
-        let mut open: Vec<usize> = (0..run.len()).collect();
-        let mut attempt = 0;
-        while !open.is_empty() {
-            attempt += 1;
-            let part = records.select(open.iter().filter_map(|at| Some(run.get(*at)?.0)));
-            let request = WriteRequest::new(mode, part).with_key(self.plan.key.clone());
-            let (answered, outcomes) = match self.plan.destination.write(self.cx, request).await {
-                Ok(report) => (true, report.into_outcomes()),
-                // A whole call that is not allowed, or finds nothing there, is not about its records.
-                Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::NotFound) => {
-                    return Err(error);
-                }
-                Err(error) => (false, open.iter().map(|_| Outcome::from_call_error(&error)).collect()),
-            };
-            if outcomes.len() != open.len() {
-                return Err(Error::new(ErrorKind::Internal, "the destination lost count of its records"));
-            }
-            // A record that fails for the moment while those behind it, or before, are dealt with: it is about
-            // this one. Otherwise it may be that the destination is down.
-            let last = outcomes.iter().rposition(|outcome| !is_of_the_moment(outcome));
-            let others_done = open.len() < run.len();
-            let half_done =
-                !mode.is_repeatable() && (others_done || outcomes.iter().any(Outcome::is_accepted));
-            let mut again = Vec::new();
-            let mut reason: Option<Error> = None;
-            for (nth, (at, outcome)) in open.into_iter().zip(outcomes).enumerate() {
-                let about_it = answered && last.map_or(others_done, |last| nth < last);
-                let fate = if outcome.is_accepted() {
-                    Fate::Written(outcome)
-                } else {
-                    match verdict(outcome, mode, attempt < self.plan.attempts, about_it, half_done) {
-                        Verdict::Again(error) => {
-                            again.push(at);
-                            let longer = |r: &Error| error.retry_after() > r.retry_after();
-                            if reason.as_ref().is_none_or(longer) {
-                                reason = Some(error);
-                            }
-                            continue;
-                        }
-                        Verdict::Aside(error) => Fate::Refused(error),
-                        Verdict::Stop(error) => return Err(error),
-                    }
-                };
-                if let Some(place) = fates.get_mut(at) {
-                    *place = Some(fate);
-                }
-            }
-            if let Some(error) = reason {
-                let wait = backoff(&error, attempt);
-                let until = Instant::now().checked_add(wait);
-                let deadline = self.cx.deadline().map(Instant::from_std);
-                let too_late = deadline.is_some_and(|deadline| until.is_none_or(|until| until > deadline));
-                if wait > LONGEST_WAIT || too_late {
-                    return Err(error);
-                }
-                self.observer.on(&Progress::Retrying { reason: error.to_string(), records: again.len() });
-                tokio::time::sleep(wait).await;
-            }
-            open = if mode.is_repeatable() { self.with_successors(batch, run, again) } else { again };
-        }
-        let whole: Option<Vec<Fate>> = fates.into_iter().collect();
-        whole.ok_or_else(|| Error::new(ErrorKind::Internal, "a record was written and nobody knows its fate"))
-    }
-
-    /// The records that are written again, and with them the later versions of each: otherwise an old one that
-    /// is late would undo a newer one.
-    fn with_successors(&self, batch: &Batch, run: &[(usize, usize)], again: Vec<usize>) -> Vec<usize> {
-        if again.is_empty() {
-            return again;
-        }
-        let ids = self.ids(batch);
-        let id = |at: usize| run.get(at).and_then(|(_, index)| ids.get(*index));
-        let again: HashSet<usize> = again.into_iter().collect();
-        let mut late = HashSet::new();
-        (0..run.len())
-            .filter(|at| {
-                let Some(id) = id(*at) else { return again.contains(at) };
-                let wanted = again.contains(at) || late.contains(id);
-                if wanted {
-                    late.insert(id);
-                }
-                wanted
-            })
-            .collect()
-    }
-
     /// The refused records, of each the latest version.
     fn aside<'p>(
         &self,
         batch: &Batch,
+        ids: &[String],
         position: impl Fn(usize) -> Position<'p>,
         refused: &[Refused],
     ) -> Vec<Quarantined> {
-        let ids = self.ids(batch);
         let at = self.plan.clock.now();
         let mut seen = HashSet::new();
         refused
@@ -251,43 +181,26 @@ impl Delivery<'_> {
             .rev()
             .filter_map(|refused| {
                 let (id, record) = (ids.get(refused.index)?, batch.get(refused.index)?);
-                let (run, position) = position(refused.index);
+                let position = position(refused.index);
                 seen.insert(id).then(|| Quarantined {
                     id: id.clone(),
                     key: self.key.clone(),
-                    run: run.to_owned(),
-                    position,
+                    run: position.run.to_owned(),
+                    position: position.number,
                     stage: refused.stage,
                     error: refused.error.copy(),
                     record: record.raw().to_owned(),
                     deleted: record.change() == Change::Delete,
+                    attempts: position.attempts.saturating_add(refused.attempts),
                     at,
                 })
             })
             .collect()
     }
-
-    /// The quarantine id of each record of a batch.
-    pub(crate) fn ids(&self, batch: &Batch) -> Vec<String> {
-        let cells = batch.project(&self.identity);
-        let identities = identities(&cells, self.identity.len());
-        batch.iter().zip(identities).map(|(r, key)| self.id(key.as_deref().unwrap_or(r.raw()))).collect()
-    }
-
-    fn id(&self, identity: &str) -> String {
-        // Stable over releases and machines: an id is stored.
-        let mut hasher = SipHasher13::new();
-        for part in [&self.key.tenant, &self.key.sync, &self.key.stream, &self.key.partition] {
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part.as_bytes());
-        }
-        hasher.write(identity.as_bytes());
-        format!("{:032x}", hasher.finish128().as_u128())
-    }
 }
 
 /// A mapper must account for every record, and for each once.
-fn check(batch: &Batch, mapped: &Mapped) -> Result<()> {
+pub(crate) fn check(batch: &Batch, mapped: &Mapped) -> Result<()> {
     let mut seen = vec![false; batch.len()];
     let once = mapped
         .origins
@@ -311,105 +224,4 @@ fn check(batch: &Batch, mapped: &Mapped) -> Result<()> {
         ),
     )
     .with_operation("map"))
-}
-
-/// The key of each row as one text; `None` where a part of it is missing.
-fn identities(cells: &Cells, columns: usize) -> impl Iterator<Item = Option<String>> {
-    cells.rows().map(move |row| {
-        if columns == 0 {
-            return None;
-        }
-        let mut identity = String::new();
-        for column in 0..columns {
-            let value = row.get(column);
-            if value.is_missing() || value.is_null() {
-                return None;
-            }
-            identity.push_str(value.raw());
-            identity.push('\u{1f}');
-        }
-        Some(identity)
-    })
-}
-
-/// The source's key as a projection.
-pub(crate) fn identity(key: &[FieldPath]) -> Projection {
-    Projection::new(key.iter().cloned())
-}
-
-/// Neighbouring records that are written the same way.
-fn runs_of_one_mode(records: &Batch, mode: WriteMode) -> Vec<(WriteMode, Vec<usize>)> {
-    let mut runs: Vec<(WriteMode, Vec<usize>)> = Vec::new();
-    for (index, record) in records.iter().enumerate() {
-        let mode = if record.change() == Change::Delete { WriteMode::Delete } else { mode };
-        match runs.last_mut() {
-            Some((last, indices)) if *last == mode => indices.push(index),
-            _ => runs.push((mode, vec![index])),
-        }
-    }
-    runs
-}
-
-enum Verdict {
-    /// Try the record again.
-    Again(Error),
-    /// Set the record aside.
-    Aside(Error),
-    /// It is not about this record: stop the run.
-    Stop(Error),
-}
-
-/// What to do about a record that was not accepted. `about_it`: other records fared better; `half_done`: some
-/// are written in a mode that must not write them twice.
-fn verdict(
-    outcome: Outcome,
-    mode: WriteMode,
-    more_attempts: bool,
-    about_it: bool,
-    half_done: bool,
-) -> Verdict {
-    let momentary = is_of_the_moment(&outcome);
-    let error = match outcome {
-        // Repeating an insert could double the record; set aside, somebody can look it up.
-        Outcome::Unknown { error } if !mode.is_repeatable() => return Verdict::Aside(error),
-        Outcome::Refused { error } | Outcome::Unknown { error } => error,
-        Outcome::Pending { job } => {
-            let message = "the destination finishes in a job of its own, which this engine does not follow";
-            return Verdict::Stop(Error::new(ErrorKind::Internal, message).with_record(job));
-        }
-        _ => return Verdict::Stop(Error::new(ErrorKind::Internal, "an outcome that is not known")),
-    };
-    match error.kind() {
-        // Waiting is for whoever runs the job, unless that would write what is written already once more.
-        _ if is_open_breaker(&error) && !half_done => Verdict::Stop(error),
-        _ if momentary && more_attempts => Verdict::Again(error),
-        _ if momentary && about_it => Verdict::Aside(error),
-        ErrorKind::Invalid
-        | ErrorKind::Schema
-        | ErrorKind::Conflict
-        | ErrorKind::NotFound
-        | ErrorKind::TooLarge
-        | ErrorKind::Permission => Verdict::Aside(error),
-        _ => Verdict::Stop(error),
-    }
-}
-
-/// Whether another try may do: the destination says "not now", or nobody knows what became of the record.
-fn is_of_the_moment(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Refused { error } => matches!(
-            error.kind(),
-            ErrorKind::Transient | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Protocol
-        ),
-        Outcome::Unknown { .. } => true,
-        _ => false,
-    }
-}
-
-/// The wait before the next try: what the error asks for, or longer each time.
-fn backoff(error: &Error, attempt: u32) -> Duration {
-    let own =
-        Duration::from_millis(500).saturating_mul(2u32.saturating_pow(attempt.min(10))).min(LONGEST_BACKOFF);
-    let jittered = own.mul_f64(0.5 + fastrand::f64() / 2.0);
-    error.retry_after().map_or(jittered, |theirs| theirs.max(jittered))
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use acople_core::json::FieldPath;
 use acople_core::{
-    CheckpointStore, Clock, Connector, Error, Mapper, QuarantineStore, ReadMode, Result, SystemClock,
-    WriteMode,
+    CheckpointStore, Clock, Connector, Error, IdentityMap, Mapper, QuarantineStore, ReadMode, Result,
+    SystemClock, WriteMode,
 };
+
+use crate::{DeleteLimit, SchemaPolicy, StopRule};
 
 /// Moves one stream from a source to a destination, one direction.
 ///
@@ -17,6 +19,7 @@ use acople_core::{
 #[derive(Clone)]
 pub struct Job(pub(crate) Arc<Plan>);
 
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) source: Arc<dyn Connector>,
@@ -35,6 +38,14 @@ pub(crate) struct Plan {
     pub(crate) attempts: u32,
     pub(crate) bytes_ahead: usize,
     pub(crate) grace: Duration,
+    pub(crate) links: Option<Arc<dyn IdentityMap>>,
+    /// Deletes what a complete listing does not have any longer.
+    pub(crate) vanished: Option<DeleteLimit>,
+    pub(crate) schema: Option<SchemaPolicy>,
+    pub(crate) stop: Option<StopRule>,
+    pub(crate) repeats: usize,
+    /// Reads keys only, to find out what is gone.
+    pub(crate) scan: bool,
 }
 
 impl Job {
@@ -56,6 +67,11 @@ impl Job {
             attempts: 3,
             bytes_ahead: 32 << 20,
             grace: Duration::from_secs(30),
+            links: None,
+            vanished: None,
+            schema: None,
+            stop: None,
+            repeats: 65_536,
         }
     }
 
@@ -99,6 +115,11 @@ pub struct JobBuilder {
     attempts: u32,
     bytes_ahead: usize,
     grace: Duration,
+    links: Option<Arc<dyn IdentityMap>>,
+    vanished: Option<DeleteLimit>,
+    schema: Option<SchemaPolicy>,
+    stop: Option<StopRule>,
+    repeats: usize,
 }
 
 impl JobBuilder {
@@ -194,6 +215,40 @@ impl JobBuilder {
         self
     }
 
+    /// Where it is kept which record of the source is which of the destination. It lets a destination be updated
+    /// that does not upsert by a key of ours, and what is gone at the source be deleted.
+    pub fn links(mut self, map: Arc<dyn IdentityMap>) -> Self {
+        self.links = Some(map);
+        self
+    }
+
+    /// Deletes at the destination what this job brought and the source does not have any longer, after a listing
+    /// that is proven to be complete: every full run, and each [key scan](Job::key_scan). More than the limit
+    /// pauses the run until somebody [approves](Job::approve). Needs [`links`](Self::links).
+    pub fn delete_vanished(mut self, limit: DeleteLimit) -> Self {
+        self.vanished = Some(limit);
+        self
+    }
+
+    /// What happens when the shape of the source's records changes. Nothing is watched without it.
+    pub fn schema_policy(mut self, policy: SchemaPolicy) -> Self {
+        self.schema = Some(policy);
+        self
+    }
+
+    /// Ends a run at its next checkpoint when too many records are refused. Without it they never end a run.
+    pub fn stop_rule(mut self, rule: StopRule) -> Self {
+        self.stop = Some(rule);
+        self
+    }
+
+    /// How many of the last records of a run are remembered, so that one that the source gives twice unchanged is
+    /// counted and not written again: 65,536 unless told otherwise, in some 3 MB; 0 writes all of them.
+    pub fn remember(mut self, records: usize) -> Self {
+        self.repeats = records;
+        self
+    }
+
     /// The job.
     ///
     /// # Errors
@@ -209,6 +264,9 @@ impl JobBuilder {
             Some(key) => Some(FieldPath::parse(&key).map_err(|e| Error::config("key", e.to_string()))?),
             None => None,
         };
+        if self.vanished.is_some() && self.links.is_none() {
+            return Err(Error::config("links", "a job that deletes what is gone needs an identity map"));
+        }
         Ok(Job(Arc::new(Plan {
             name: self.name,
             source,
@@ -227,6 +285,12 @@ impl JobBuilder {
             attempts: self.attempts,
             bytes_ahead: self.bytes_ahead,
             grace: self.grace,
+            links: self.links,
+            vanished: self.vanished,
+            schema: self.schema,
+            stop: self.stop,
+            repeats: self.repeats,
+            scan: false,
         })))
     }
 }

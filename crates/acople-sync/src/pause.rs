@@ -29,6 +29,8 @@ pub enum PauseCause {
     Quota,
     /// Somebody who connects the account again.
     Credentials,
+    /// Somebody who allows what the job may not do by itself, such as deleting much. The error says what.
+    Approval,
 }
 
 /// Whether a circuit breaker refused the call: nothing was sent, and nothing will be before its time.

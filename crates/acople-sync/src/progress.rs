@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of records. Every record that was read is in exactly one of `synced`, `refused` and `skipped`
+use crate::SchemaChange;
+
+/// Counts of records. Every record that was read is in exactly one of `synced`, `refused`, `skipped` and `repeated`
 /// once its batch is settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -17,8 +19,17 @@ pub struct Totals {
     pub created: u64,
     /// Set aside in quarantine.
     pub refused: u64,
-    /// Left out by the mapping's condition.
+    /// Left out by the mapping's condition, or deletions of what never came here.
     pub skipped: u64,
+    /// Given a second time by the source in the same run, unchanged, and not written again.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Of the synced ones, deletions.
+    #[serde(default)]
+    pub deleted: u64,
+    /// Of these, records that were merged into another one.
+    #[serde(default)]
+    pub merged: u64,
 }
 
 /// What a run tells while it works.
@@ -48,6 +59,13 @@ pub enum Progress {
         reason: String,
         /// How many records.
         records: usize,
+    },
+    /// The shape of the source's records is another one than before.
+    SchemaChanged {
+        /// The version of the shape as the job knows it now.
+        version: u32,
+        /// What is new.
+        changes: Vec<SchemaChange>,
     },
     /// Something the host should know.
     Warning {

@@ -2,8 +2,9 @@
 
 use acople_core::{BatchBuilder, Change, Context, Quarantined, Result, Stage, WriteMode};
 
-use crate::deliver::{Delivery, identity};
+use crate::deliver::{Delivery, Position};
 use crate::job::{Job, Plan};
+use crate::keys::Keys;
 use crate::run::contained;
 use crate::{Observer, Progress, Totals};
 
@@ -55,7 +56,9 @@ async fn replay(
         key: &key,
         observer,
         deletes: to.can_write(WriteMode::Delete),
-        identity: identity(&from.key),
+        merged_into: from.merged_into.as_ref(),
+        keys: Keys::new(&from.key),
+        links: plan.links(cx, &to, "")?,
     };
     let mut done = Replayed::default();
     let mut after: Option<String> = None;
@@ -78,11 +81,15 @@ async fn replay(
             })?;
         }
         let batch = batch.finish()?;
-        let position = |index: usize| chosen.get(index).map_or(("", 0), |q| (q.run.as_str(), q.position));
+        let position = |index: usize| match chosen.get(index) {
+            Some(q) => Position { run: q.run.as_str(), number: q.position, attempts: q.attempts },
+            None => Position { run: "", number: 0, attempts: 0 },
+        };
+        let keys = delivery.keys.texts(&batch);
         // `true`: records that are not refused again leave the quarantine.
-        let receipt = delivery.deliver(&batch, position, &mut true).await?;
+        let receipt = delivery.deliver(&batch, keys, Vec::new(), position, &mut true).await?.receipt;
         // Set aside when the stream's key was another one: they are settled, or there under their new ids.
-        let ids = delivery.ids(&batch);
+        let ids = delivery.keys.ids(&key, &batch);
         let old = chosen.iter().map(|q| q.id.clone()).filter(|id| !ids.contains(id)).collect::<Vec<_>>();
         if !old.is_empty() {
             plan.quarantine.remove(&old).await?;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use acople_core::{Error, ReadMode, Result};
 use serde::Serialize;
 
-use crate::{PauseCause, Totals};
+use crate::{Deletions, PauseCause, SchemaChange, Totals};
 
 /// How a run ended.
 #[derive(Debug, Serialize)]
@@ -57,6 +57,15 @@ pub struct Report {
     pub totals: Totals,
     /// How many refused records the job tolerates.
     pub tolerated: u64,
+    /// How many records the vendor said there are, if it did. It may be wrong: nothing depends on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<u64>,
+    /// What was found to be gone at the source by a complete listing, if the run got that far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletions: Option<Deletions>,
+    /// What is new about the shape of the source's records, at most 100 of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schema_changes: Vec<SchemaChange>,
     /// What the host should know, at most 100 of them.
     pub warnings: Vec<String>,
     /// Requests that went to the wire.

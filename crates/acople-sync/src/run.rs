@@ -1,31 +1,27 @@
-//! The run: read, deliver, commit, with the next batch on its way.
+//! The run: how it begins, and how it ends.
 
-use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 
 use acople_core::json::FieldPath;
 use acople_core::{
-    CancelToken, Context, Cursor, Error, ErrorKind, Event, EventStream, Generation, Meter, ReadRequest,
-    Result, StateKey, Stream, WriteMode,
+    CancelToken, Context, Error, ErrorKind, Generation, Listing, Meter, Pairing, ReadMode, Result, Side,
+    StateKey, Stream, WriteMode,
 };
-use futures_util::future::{Either, FutureExt, select};
-use futures_util::{StreamExt, stream};
+use futures_util::future::FutureExt;
 use tokio::time::Instant;
 
-use crate::commit::{Checkpoints, Receipt, Settlement};
-use crate::deliver::{Delivery, identity};
+use crate::commit::Checkpoints;
+use crate::counterparts::{Address, Links};
+use crate::deliver::Delivery;
+use crate::drift::Drift;
 use crate::job::{Job, Plan};
+use crate::keys::Keys;
 use crate::pause::end_of;
+use crate::pump::{Pump, Told};
 use crate::state::State;
-use crate::{End, Observer, Progress, Report, Totals};
-
-/// Events that are read ahead: a source may have checkpoints without records.
-const EVENTS_AHEAD: usize = 16;
-
-/// Warnings that a report keeps.
-const WARNINGS: usize = 100;
+use crate::watch::{Refusals, Repeats};
+use crate::{End, Observer, Progress, Report};
 
 impl Job {
     /// Runs once: until everything is dealt with, an error pauses or stops it, or the context is cancelled.
@@ -45,15 +41,15 @@ impl Job {
         let cx = cx.clone().with_meter(meter.clone()).with_cancel(CancelToken::new());
         let started = Instant::now();
         let mut begun = contained(Begun::begin(&self.0, &cx)).await?;
-        let mut warnings = Vec::new();
+        let mut told = Told::default();
         let end = match contained(self.0.streams(&cx)).await {
             Ok(streams) => {
                 observer.on(&Progress::Started { run: begun.run.clone(), resumed: begun.resumed });
-                let work = begun.work(&self.0, streams, &cx, &cancel, observer, &mut warnings);
+                let work = begun.work(&self.0, &streams, &cx, &cancel, observer, &mut told);
                 match contained(work).await {
                     Ok(end) => end,
                     Err(error) if error.kind() == ErrorKind::Cancelled && cancel.is_cancelled() => {
-                        warnings.push(error.message().to_owned());
+                        told.warnings.push(error.message().to_owned());
                         End::Cancelled
                     }
                     Err(error) => end_of(error, self.0.clock.now()),
@@ -74,7 +70,10 @@ impl Job {
             end,
             totals: begun.checkpoints.totals(),
             tolerated: self.0.tolerated,
-            warnings,
+            expected: told.expected,
+            deletions: told.deletions,
+            schema_changes: told.changes,
+            warnings: told.warnings,
             requests: usage.requests,
             retries: usage.retries,
             bytes: usage.bytes_received,
@@ -103,11 +102,13 @@ impl Plan {
             let message = format!("stream {} cannot be read in mode {:?}", from.name, self.mode);
             return Err(Error::config("mode", message.to_lowercase()));
         }
-        if !to.can_write(self.write) {
+        let by_link = self.by_link(&to)?;
+        if !to.can_write(self.write) && !by_link {
             let message = format!("stream {} cannot be written in mode {:?}", to.name, self.write);
             return Err(Error::config("write", message.to_lowercase()));
         }
-        if let Some(key) = self.key.as_ref().filter(|_| self.write == WriteMode::Upsert)
+        self.can_delete_vanished(&from, &to)?;
+        if let Some(key) = self.key.as_ref().filter(|_| self.write == WriteMode::Upsert && !by_link)
             && !to.upsert_keys.is_empty()
             && !to.upsert_keys.contains(key)
             && !to.key.contains(key)
@@ -119,8 +120,59 @@ impl Plan {
         Ok((from, to))
     }
 
+    /// Whether records are found at the destination by their links: it has no upsert, and an identity map makes
+    /// one of insert and update.
+    fn by_link(&self, to: &Stream) -> Result<bool> {
+        let by_link = self.links.is_some()
+            && self.write == WriteMode::Upsert
+            && !to.can_write(WriteMode::Upsert)
+            && to.can_write(WriteMode::Insert)
+            && to.can_write(WriteMode::Update);
+        if by_link {
+            Address::of(to)?;
+        }
+        Ok(by_link)
+    }
+
+    /// The links of this job's records, for a run.
+    pub(crate) fn links(&self, cx: &Context, to: &Stream, run: &str) -> Result<Option<Links<'_>>> {
+        let Some(map) = &self.links else { return Ok(None) };
+        let side = |connector: &Arc<dyn acople_core::Connector>, stream: &str| {
+            Side::new(connector.info().id.as_ref(), stream)
+        };
+        let source = side(&self.source, &self.source_stream);
+        let pairing = Pairing::new(&self.name, source, side(&self.destination, &self.destination_stream))
+            .with_tenant(cx.tenant().unwrap_or_default());
+        let address = if self.by_link(to)? { Some(Address::of(to)?) } else { None };
+        let announce = self.vanished.is_some();
+        Ok(Some(Links { map: map.as_ref(), pairing, run: run.to_owned(), announce, address }))
+    }
+
+    fn can_delete_vanished(&self, from: &Stream, to: &Stream) -> Result<()> {
+        if self.vanished.is_none() {
+            return Ok(());
+        }
+        let wrong = |message: String| Err(Error::config("delete_vanished", message));
+        if from.key.is_empty() {
+            return wrong(format!("stream {} has no key: what is gone cannot be told", from.name));
+        }
+        if from.listing == Listing::Shifting {
+            return wrong(format!(
+                "a listing of stream {} may leave out records while data changes: what is gone cannot be told",
+                from.name
+            ));
+        }
+        if !to.can_write(WriteMode::Delete) {
+            return wrong(format!("stream {} cannot be deleted from", to.name));
+        }
+        if (self.scan || self.mode != ReadMode::Full) && !from.can_read(ReadMode::Full) {
+            return wrong(format!("stream {} cannot be listed", from.name));
+        }
+        Ok(())
+    }
+
     /// The source fields to ask for: those the mapper reads, and the key.
-    fn wanted(&self, from: &Stream) -> Option<Vec<String>> {
+    pub(crate) fn wanted(&self, from: &Stream) -> Option<Vec<String>> {
         if let Some(fields) = &self.fields {
             return Some(fields.clone());
         }
@@ -141,7 +193,6 @@ struct Begun {
     resumed: bool,
     checkpoints: Checkpoints,
     key: StateKey,
-    cursor: Option<Cursor>,
 }
 
 impl Begun {
@@ -153,86 +204,68 @@ impl Begun {
             None => (None, Generation::default()),
         };
         let (state, resumed) = match old {
-            Some(state) if !state.complete && state.mode == plan.mode => (state, true),
+            // Of a listing that was approved the deletions go on, whichever kind of run made it.
+            Some(state) if plan.goes_on(&state) => (state, true),
+            old if plan.scan => (State::scan(new_run(plan), old)?, false),
             old => (State::begin(new_run(plan), plan.mode, old), false),
         };
-        let (run, cursor) = (state.run.clone(), state.cursor.clone());
+        let run = state.run.clone();
         let checkpoints = Checkpoints::new(plan.checkpoints.clone(), key.clone(), generation, state);
-        Ok(Self { run, resumed, checkpoints, key, cursor })
+        Ok(Self { run, resumed, checkpoints, key })
     }
 
     async fn work(
         &mut self,
         plan: &Plan,
-        (from, to): (Stream, Stream),
+        (from, to): &(Stream, Stream),
         cx: &Context,
         cancel: &CancelToken,
         observer: &dyn Observer,
-        warnings: &mut Vec<String>,
+        told: &mut Told,
     ) -> Result<End> {
-        // What is read ahead here is polled while the destination works; a page that the connector fetched
-        // ahead would lie there unpolled, and its deadline would pass.
-        let mut request =
-            ReadRequest::new(&plan.source_stream, plan.mode).with_cursor(self.cursor.take()).with_prefetch(0);
-        if let Some(fields) = plan.wanted(&from) {
-            request = request.with_fields(fields);
-        }
+        let drift = plan.schema.map(|policy| Drift::new(policy, self.checkpoints.state.shape.clone()));
         let delivery = Delivery {
             plan,
             cx,
             key: &self.key,
             observer,
             deletes: to.can_write(WriteMode::Delete),
-            identity: identity(&from.key),
+            merged_into: from.merged_into.as_ref(),
+            keys: Keys::new(&from.key),
+            links: plan.links(cx, to, &self.run)?,
         };
-        let mut quarantined = plan.quarantine.count(Some(&plan.name)).await? > 0;
-        let mut source = Ahead::new(plan.source.read(cx, request)?);
-        // What is settled but not yet covered by a checkpoint.
-        let mut open: Option<Receipt> = None;
-        loop {
-            let next = if cancel.is_cancelled() {
-                // What is at hand already: the checkpoint that covers the batch just settled.
-                match open.is_some().then(|| source.next().now_or_never()) {
-                    Some(Some(Some(Ok(Event::Checkpoint(cursor))))) => Some(Ok(Event::Checkpoint(cursor))),
-                    _ => return Ok(End::Cancelled),
-                }
-            } else {
-                match select(pin!(source.next()), pin!(cancel.cancelled())).await {
-                    Either::Left((next, _)) => next,
-                    Either::Right(_) => continue,
-                }
-            };
-            let Some(event) = next.transpose()? else { break };
-            match event {
-                Event::Batch(batch) => {
-                    let totals = sum(self.checkpoints.totals(), open.as_ref());
-                    let ahead = batch.bytes() <= plan.bytes_ahead;
-                    let position = |index| (self.run.as_str(), totals.processed + index as u64);
-                    let work = delivery.deliver(&batch, position, &mut quarantined);
-                    let receipt = within_grace(plan, cancel, source.while_working(work, ahead)).await?;
-                    let receipt = join(open.take(), receipt);
-                    observer
-                        .on(&Progress::Advanced { totals: sum(self.checkpoints.totals(), Some(&receipt)) });
-                    open = Some(receipt);
-                }
-                Event::Checkpoint(cursor) => {
-                    let receipt = open.take().map_or_else(|| Settlement::of(0).receipt(), Ok)?;
-                    self.checkpoints.commit(cursor, receipt).await?;
-                    observer.on(&Progress::Checkpointed { totals: self.checkpoints.totals() });
-                }
-                Event::Warning(text) => {
-                    if warnings.len() < WARNINGS {
-                        warnings.push(text.clone());
-                    }
-                    observer.on(&Progress::Warning { text });
-                }
-                _ => {}
+        let quarantined = plan.quarantine.count(Some(&plan.name)).await? > 0;
+        let mut pump = Pump {
+            plan,
+            cx,
+            cancel,
+            observer,
+            run: self.run.clone(),
+            from,
+            checkpoints: &mut self.checkpoints,
+            delivery,
+            told,
+            open: None,
+            quarantined,
+            repeats: Repeats::new(plan.repeats),
+            refusals: plan.stop.map(Refusals::new),
+            drift,
+            keyed: true,
+        };
+        // On the heap: what a run holds is too much for the stack of whoever awaits it.
+        Box::pin(pump.work()).await
+    }
+}
+
+impl Plan {
+    /// Whether a run goes on with what an earlier process has left.
+    fn goes_on(&self, state: &State) -> bool {
+        match state.deletions {
+            Some(deletions) => {
+                deletions.approved && (self.scan || self.mode == ReadMode::Full || state.rescan)
             }
+            None => !self.scan && !state.complete && state.mode == self.mode,
         }
-        let receipt = open.take().map_or_else(|| Settlement::of(0).receipt(), Ok)?;
-        self.checkpoints.finish(receipt).await?;
-        observer.on(&Progress::Checkpointed { totals: self.checkpoints.totals() });
-        Ok(End::Complete)
     }
 }
 
@@ -240,71 +273,4 @@ impl Begun {
 fn new_run(plan: &Plan) -> String {
     let since = plan.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("{:011x}-{:08x}", since.as_millis(), fastrand::u32(..))
-}
-
-fn join(open: Option<Receipt>, receipt: Receipt) -> Receipt {
-    match open {
-        Some(open) => open.join(receipt),
-        None => receipt,
-    }
-}
-
-fn sum(mut totals: Totals, open: Option<&Receipt>) -> Totals {
-    if let Some(open) = open {
-        open.add_to(&mut totals);
-    }
-    totals
-}
-
-/// Finishes the work, but not longer than the grace time once the run is cancelled.
-async fn within_grace<T>(
-    plan: &Plan,
-    cancel: &CancelToken,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let patience = async {
-        cancel.cancelled().await;
-        tokio::time::sleep(plan.grace).await;
-    };
-    match select(pin!(work), pin!(patience)).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => {
-            Err(Error::new(ErrorKind::Cancelled, "cancelled; the batch at work was given up"))
-        }
-    }
-}
-
-/// The source's events, of which a few may be read ahead: at most one batch.
-struct Ahead {
-    events: stream::Fuse<EventStream>,
-    ready: VecDeque<Result<Event>>,
-}
-
-impl Ahead {
-    fn new(events: EventStream) -> Self {
-        Self { events: events.fuse(), ready: VecDeque::new() }
-    }
-
-    async fn next(&mut self) -> Option<Result<Event>> {
-        match self.ready.pop_front() {
-            Some(event) => Some(event),
-            None => self.events.next().await,
-        }
-    }
-
-    /// Does the work, and meanwhile reads until one batch is ready.
-    async fn while_working<T>(&mut self, work: impl Future<Output = T>, ahead: bool) -> T {
-        let mut work = pin!(work);
-        while ahead
-            && self.ready.len() < EVENTS_AHEAD
-            && !self.ready.iter().any(|e| matches!(e, Ok(Event::Batch(_)) | Err(_)))
-        {
-            match select(work.as_mut(), self.events.next()).await {
-                Either::Left((done, _)) => return done,
-                Either::Right((Some(event), _)) => self.ready.push_back(event),
-                Either::Right((None, _)) => break,
-            }
-        }
-        work.await
-    }
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use acople_core::{
-    CheckpointStore, ConnectionKey, Error, ErrorKind, Generation, Lease, QuarantineStore, Quarantined,
-    Result, Secret, SecretStore, StateKey, TokenSet, TokenStore,
+    CheckpointStore, ConnectionKey, Error, ErrorKind, Generation, IdentityMap, LINK_NOTE_LIMIT, Lease, Link,
+    Pairing, QuarantineStore, Quarantined, Result, Secret, SecretStore, StateKey, TokenSet, TokenStore,
 };
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-/// Checkpoints, tokens, secrets and quarantine that live as long as the last clone.
+/// Checkpoints, tokens, secrets, quarantine and links that live as long as the last clone.
 ///
 /// Keeps every promise of the store traits but durability, and can be told to fail. It passes the
 /// suite in [`stores`](crate::stores).
@@ -183,12 +183,59 @@ impl QuarantineStore for MemoryStore {
     }
 }
 
+#[async_trait]
+impl IdentityMap for MemoryStore {
+    async fn put(&self, pairing: &Pairing, links: &[Link]) -> Result<()> {
+        if links.iter().any(|link| link.note.len() > LINK_NOTE_LIMIT) {
+            return Err(Error::new(ErrorKind::TooLarge, "a link's note is too long"));
+        }
+        self.lock().write(|shared| {
+            let kept = shared.links.entry(pairing.clone()).or_default();
+            for link in links {
+                kept.retain(|_, other| link.target.is_empty() || other.target != link.target);
+                kept.insert(link.source.clone(), link.clone());
+            }
+            Ok(())
+        })
+    }
+
+    async fn by_source(&self, pairing: &Pairing, ids: &[String]) -> Result<Vec<Option<Link>>> {
+        let shared = self.lock();
+        let kept = shared.links.get(pairing);
+        Ok(ids.iter().map(|id| kept?.get(id).cloned()).collect())
+    }
+
+    async fn by_target(&self, pairing: &Pairing, ids: &[String]) -> Result<Vec<Option<Link>>> {
+        let shared = self.lock();
+        let kept = shared.links.get(pairing);
+        let find = |id: &String| kept?.values().find(|link| !id.is_empty() && link.target == *id).cloned();
+        Ok(ids.iter().map(find).collect())
+    }
+
+    async fn scan(&self, pairing: &Pairing, after: Option<&str>, limit: usize) -> Result<Vec<Link>> {
+        let shared = self.lock();
+        let kept = shared.links.get(pairing).into_iter().flat_map(BTreeMap::values);
+        let rest = kept.filter(|link| after.is_none_or(|after| link.source.as_str() > after));
+        Ok(rest.take(limit).cloned().collect())
+    }
+
+    async fn remove(&self, pairing: &Pairing, sources: &[String]) -> Result<()> {
+        self.lock().write(|shared| {
+            if let Some(kept) = shared.links.get_mut(pairing) {
+                kept.retain(|source, _| !sources.contains(source));
+            }
+            Ok(())
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     states: Versions<StateKey, Vec<u8>>,
     tokens: Versions<ConnectionKey, TokenSet>,
     secrets: Versions<(ConnectionKey, String), Secret>,
     quarantine: BTreeMap<String, Quarantined>,
+    links: BTreeMap<Pairing, BTreeMap<String, Link>>,
     /// Who renews which tokens, and until when.
     leases: BTreeMap<ConnectionKey, (String, Instant)>,
     overrun: bool,
@@ -271,6 +318,7 @@ fn copy(record: &Quarantined) -> Quarantined {
         error: record.error.copy(),
         record: record.record.clone(),
         deleted: record.deleted,
+        attempts: record.attempts,
         at: record.at,
     }
 }

@@ -11,10 +11,12 @@
 //! acople_testkit::stores::token_leases(&store).await;
 //! acople_testkit::stores::secret_store(&store).await;
 //! acople_testkit::stores::quarantine_store(&store).await;
+//! acople_testkit::stores::identity_map(&store).await;
 //! # }
 //! ```
 #![allow(clippy::expect_used)] // a broken promise is reported by panicking: this is a test suite
 
+mod identity_map;
 mod leases;
 mod quarantine;
 mod secrets;
@@ -27,6 +29,7 @@ use acople_core::{
 };
 use futures_util::future::join_all;
 
+pub use identity_map::identity_map;
 pub use leases::token_leases;
 pub use quarantine::quarantine_store;
 pub use secrets::secret_store;

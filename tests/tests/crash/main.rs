@@ -128,6 +128,30 @@ async fn state_01_an_append_target_has_everything_and_at_most_one_batch_twice_pe
     assert!(world.quarantine().await.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_01_kills_while_what_is_gone_is_deleted_leave_nothing_over_and_nothing_out() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut world = World::new().await;
+    world.mirror = true;
+    load(&world.org, 4, 600);
+    let to = world.contacts();
+    for round in 0..6 {
+        // To its end after a kill: the listing that was interrupted proves nothing, the next one does.
+        for _ in 0..6 {
+            world.live(&to, Some(Kill::random(&mut random))).await;
+        }
+        for _ in 0..2 {
+            assert!(matches!(world.live(&to, None).await, Fate::Complete { .. }));
+        }
+        verify(&world).await;
+        leads::change(&world, &mut random, round);
+        for lead in world.org.records("Lead").into_iter().step_by(9) {
+            world.org.delete("Lead", &leads::text(&lead, "Id").unwrap());
+        }
+    }
+    assert!(world.kills >= 12, "{} kills", world.kills);
+}
+
 /// What was written is what had to be written, and at most one batch again for each kill.
 fn bounded(world: &World, due: u64, kills: u64) {
     let written = world.portal.stats().records_in();

@@ -27,6 +27,8 @@ pub struct World {
     victim: Arc<Mutex<Option<Arc<Victim>>>>,
     /// How many children were killed.
     pub kills: u64,
+    /// Whether children list all leads and delete what is gone.
+    pub mirror: bool,
     /// How many runs were completed.
     pub runs: u64,
     /// Covered by the last checkpoint that was told of in the run that goes on.
@@ -68,6 +70,7 @@ impl World {
             portal,
             folder: tempfile::tempdir().unwrap(),
             victim,
+            mirror: false,
             kills: 0,
             runs: 0,
             saved: Saved::default(),
@@ -100,6 +103,7 @@ impl World {
             look_back: 1,
             to: to.clone(),
             store: self.store(),
+            mirror: self.mirror,
             hold: kill.and_then(Kill::hold),
         });
         let mut child = Command::new(env!("CARGO_BIN_EXE_acople-tests-child"))

@@ -6,6 +6,7 @@ mod discover;
 mod invoke;
 mod quarantine;
 mod read;
+mod state;
 mod sync;
 mod write;
 
@@ -71,7 +72,11 @@ async fn talk(command: Command, out: &mut Out, json: bool) -> Result<Exit, Failu
         }
         Command::Read(args) => read::read(&args, out, &cancel).await,
         Command::Write(args) => write::write(&args, out, &cancel).await,
-        Command::Sync { chosen } => sync::sync(&chosen, out, json, &cancel).await,
+        Command::Sync { chosen, approve, scan_keys, accept_schema } => {
+            let wish = sync::Wish { approve, scan_keys, accept_schema };
+            sync::sync(&chosen, wish, out, json, &cancel).await
+        }
+        Command::State { command } => state::run(&command, out, json).await,
         Command::Quarantine { command } => quarantine::run(&command, out, json, &cancel).await,
         Command::Audit { .. } | Command::Connectors | Command::Spec { .. } => {
             Err(Error::new(ErrorKind::Internal, "this command needs no connection").into())

@@ -1,6 +1,6 @@
 //! `quarantine`: the records that syncs have set aside.
 
-use acople::sync::{Progress, Replayed};
+use acople::sync::{Progress, QuarantineFilter, Replayed};
 use acople::{CancelToken, Error, ErrorKind, QuarantineStore, Quarantined, Stage};
 use serde_json::{Value as Json, json};
 
@@ -22,19 +22,26 @@ pub(super) async fn run(
     cancel: &CancelToken,
 ) -> Result<Exit, Failure> {
     match command {
-        Quarantine::List { chosen } => list(chosen, out, json).await,
+        Quarantine::List { chosen, filter } => list(chosen, &filter.into(), out, json).await,
         Quarantine::Show { chosen, id } => show(chosen, id, out).await,
-        Quarantine::Replay { chosen, ids } => replay(chosen, ids, out, json, cancel).await,
+        Quarantine::Replay { chosen, ids, filter } => {
+            replay(chosen, ids, &filter.into(), out, json, cancel).await
+        }
     }
 }
 
-async fn list(chosen: &Chosen, out: &mut Out, json: bool) -> Result<Exit, Failure> {
+async fn list(
+    chosen: &Chosen,
+    filter: &QuarantineFilter,
+    out: &mut Out,
+    json: bool,
+) -> Result<Exit, Failure> {
     let file = SyncFile::load(chosen)?;
     let store = file.open_store().await?;
     for sync in file.syncs() {
         let mut pages = Pages::new(sync.name());
         while let Some(page) = pages.next(&store).await? {
-            for record in &page {
+            for record in page.iter().filter(|record| filter.matches(record)) {
                 if json {
                     out.json(&summary(record)?)?;
                 } else {
@@ -87,6 +94,7 @@ struct Shown {
 async fn replay(
     chosen: &Chosen,
     ids: &[String],
+    filter: &QuarantineFilter,
     out: &mut Out,
     json: bool,
     cancel: &CancelToken,
@@ -103,7 +111,9 @@ async fn replay(
             }
         };
         // The signal ends it between records: those that are not reached stay where they are.
-        let choose = |q: &Quarantined| !cancel.is_cancelled() && (ids.is_empty() || ids.contains(&q.id));
+        let choose = |q: &Quarantined| {
+            !cancel.is_cancelled() && (ids.is_empty() || ids.contains(&q.id)) && filter.matches(q)
+        };
         let done = sync.job.replay(&sync.context, &observe, choose).await?;
         line.clear();
         if json {
@@ -141,6 +151,7 @@ fn summary(record: &Quarantined) -> Result<Json, Failure> {
         "position": record.position,
         "stage": stage(record.stage),
         "deleted": record.deleted,
+        "attempts": record.attempts,
         "at": rfc3339(record.at),
         "error": error,
     }))
@@ -150,6 +161,7 @@ fn stage(stage: Stage) -> &'static str {
     match stage {
         Stage::Read => "read",
         Stage::Map => "map",
+        Stage::Merge => "merge",
         _ => "write",
     }
 }

@@ -1,7 +1,7 @@
 //! `sync`: runs the syncs of a file, one after the other.
 
-use acople::CancelToken;
-use acople::sync::{End, PauseCause, Progress, Report};
+use acople::sync::{End, FieldChange, Observer, PauseCause, Progress, Report};
+use acople::{CancelToken, Context};
 use serde_json::json;
 
 use crate::args::Chosen;
@@ -11,8 +11,17 @@ use crate::output::{Out, note, records};
 use crate::progress::Line;
 use crate::sync_file::{Connected, SyncFile};
 
+/// What is wished besides an ordinary run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub(super) approve: bool,
+    pub(super) scan_keys: bool,
+    pub(super) accept_schema: bool,
+}
+
 pub(super) async fn sync(
     chosen: &Chosen,
+    wish: Wish,
     out: &mut Out,
     json: bool,
     cancel: &CancelToken,
@@ -25,7 +34,7 @@ pub(super) async fn sync(
         if cancel.is_cancelled() {
             return Ok(Exit::Interrupted);
         }
-        let one = run(sync, chosen, out, json, cancel).await?;
+        let one = run(sync, chosen, wish, out, json, cancel).await?;
         out.flush()?;
         exit = worse(exit, one);
     }
@@ -36,6 +45,7 @@ pub(super) async fn sync(
 async fn run(
     sync: &Connected,
     chosen: &Chosen,
+    wish: Wish,
     out: &mut Out,
     json: bool,
     cancel: &CancelToken,
@@ -44,7 +54,7 @@ async fn run(
     let line = Line::new(name);
     let observe = |progress: &Progress| observe(name, &line, progress);
     let cx = sync.context.clone().with_cancel(cancel.clone());
-    let result = sync.job.run(&cx, &observe).await;
+    let result = begin(sync, &cx, wish, &observe).await;
     line.clear();
     let report = match result {
         Ok(report) => report,
@@ -65,6 +75,19 @@ async fn run(
     }
     out.flush()?;
     Ok(judge(report, chosen))
+}
+
+async fn begin(sync: &Connected, cx: &Context, wish: Wish, observe: &dyn Observer) -> acople::Result<Report> {
+    if wish.accept_schema {
+        sync.job.accept_schema(cx).await?;
+    }
+    if wish.approve {
+        sync.job.approve(cx).await?;
+    }
+    let scan = wish.scan_keys.then(|| sync.job.key_scan());
+    // Where a scan has asked, an ordinary run of an incremental job does not go on with it.
+    let approved = wish.approve.then(|| sync.job.key_scan());
+    scan.or(approved).as_ref().unwrap_or(&sync.job).run(cx, observe).await
 }
 
 fn judge(report: Report, chosen: &Chosen) -> Exit {
@@ -106,6 +129,7 @@ fn tell(out: &mut Out, report: &Report) -> Result<(), Failure> {
         End::Paused { cause: PauseCause::Credentials, .. } => {
             "paused until the account is connected again; the next run goes on"
         }
+        End::Paused { cause: PauseCause::Approval, .. } => "paused until somebody says --approve",
         End::Paused { .. } => "paused; the next run goes on",
         End::Stopped { .. } => "stopped; the next run goes on",
         _ => "ended",
@@ -117,6 +141,21 @@ fn tell(out: &mut Out, report: &Report) -> Result<(), Failure> {
         "  records: {} read, {} synced ({} new), {} refused, {} skipped",
         totals.processed, totals.synced, totals.created, totals.refused, totals.skipped
     ))?;
+    if totals.deleted + totals.repeated > 0 {
+        out.line(&format!("  of these: {} deleted, {} read twice", totals.deleted, totals.repeated))?;
+    }
+    if let Some(gone) = &report.deletions {
+        out.line(&format!("  gone at the source: {} of {}", gone.gone, gone.known))?;
+    }
+    for change in &report.schema_changes {
+        let what = match &change.what {
+            FieldChange::New => "new".to_owned(),
+            FieldChange::Missing => "not declared any longer".to_owned(),
+            FieldChange::Type { from, to } => format!("{} before, now {to}", from.join(" or ")),
+            _ => "changed".to_owned(),
+        };
+        out.line(&format!("  schema: {}: {what}", change.field))?;
+    }
     out.line(&format!(
         "  work: {} requests, {} of them repeated, {} bytes received, {:.1} s",
         report.requests,

@@ -9,6 +9,7 @@ mod invoking;
 mod program;
 mod quarantining;
 mod reading;
+mod stating;
 #[cfg(unix)]
 mod stopping;
 mod syncing;

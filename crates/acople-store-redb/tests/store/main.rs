@@ -7,6 +7,7 @@ mod disk;
 mod faults;
 mod format;
 mod keys;
+mod links;
 mod processes;
 mod quarantine;
 mod raw;
@@ -57,6 +58,7 @@ fn quarantined(sync: &str, id: &str, record: &str) -> Quarantined {
         error: Error::new(ErrorKind::Schema, "not a date"),
         record: record.to_owned(),
         deleted: false,
+        attempts: 2,
         at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
     }
 }

@@ -28,6 +28,7 @@ proptest! {
                 error: Error::new(ErrorKind::Schema, "no"),
                 record: format!(r#"{{"half":"\ud800","text":{}}}"#, serde_json::to_string(&texts).unwrap()),
                 deleted: false,
+                attempts: 2,
                 at: std::time::UNIX_EPOCH,
             };
             let (back, state) = runtime.block_on(async {

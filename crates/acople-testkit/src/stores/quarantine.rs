@@ -33,6 +33,7 @@ async fn records_come_back_whole(store: &dyn QuarantineStore) {
         (back.position, back.stage, back.deleted, back.at),
         (record.position, record.stage, true, record.at)
     );
+    assert_eq!(back.attempts, record.attempts, "how often it was tried");
     assert_eq!(back.record, record.record, "the record's text");
     assert_eq!(back.error.to_string(), record.error.to_string(), "the error");
     assert_eq!((back.error.kind(), back.error.fields()), (record.error.kind(), record.error.fields()));
@@ -128,6 +129,7 @@ fn quarantined(sync: &str, id: &str) -> Quarantined {
             .with_field("emial"),
         record: "{\"email\": \"a@example.com\", \"emial\": \"\\u0000ü\", \"amount\": 1.10}".to_owned(),
         deleted: false,
+        attempts: 2,
         at: SystemTime::UNIX_EPOCH + Duration::new(1_800_000_000, 5),
     }
 }

@@ -17,8 +17,8 @@ use acople::salesforce::{Auth, Config};
 use acople::store_redb::RedbStore;
 use acople::sync::{self, End, Progress};
 use acople::{
-    CheckpointStore, Context, Error, ErrorKind, Generation, QuarantineStore, Quarantined, Resources, Result,
-    Secret, StateKey, WriteMode,
+    CheckpointStore, Context, Error, ErrorKind, Generation, QuarantineStore, Quarantined, ReadMode,
+    Resources, Result, Secret, StateKey, WriteMode,
 };
 use acople_tests::job::{Destination, Hold, Job, Leads, Point, Said};
 use async_trait::async_trait;
@@ -78,17 +78,18 @@ fn tell(progress: &Progress) {
 }
 
 async fn leads_job(leads: Leads) -> Result<sync::Job> {
-    let store = Arc::new(Gate {
-        store: RedbStore::open(&leads.store).await?,
-        hold: leads.hold,
-        passed: AtomicU32::new(0),
-    });
+    let redb = RedbStore::open(&leads.store).await?;
+    let links = Arc::new(redb.clone());
+    let store = Arc::new(Gate { store: redb, hold: leads.hold, passed: AtomicU32::new(0) });
     let resources =
         Resources::new(Arc::new(HttpTransport::new(&TransportConfig::default().allow_loopback())?));
     let auth = Auth::AccessToken { token: Secret::from(leads.token.as_str()) };
     let config = Config::new(auth).with_base_url(&leads.salesforce).with_look_back(leads.look_back);
     let source = Arc::new(acople::salesforce::Salesforce::new(config, &resources)?);
-    let job = sync::Job::builder("leads").source(source, "Lead").store(store);
+    let mut job = sync::Job::builder("leads").source(source, "Lead").store(store);
+    if leads.mirror {
+        job = job.mode(ReadMode::Full).links(links).delete_vanished(sync::DeleteLimit::NONE);
+    }
     match leads.to {
         Destination::HubSpot { url, token } => {
             let config = json!({ "auth": { "token": token }, "base_url": url, "tier": "increased" });
