@@ -4,6 +4,7 @@ mod agreed;
 mod check;
 mod compile;
 mod decimal;
+mod differ;
 mod drift;
 mod finding;
 mod gate;
