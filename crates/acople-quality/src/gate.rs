@@ -116,7 +116,8 @@ impl Gate {
         self
     }
 
-    /// Lets an assessment go on in a file without a name in `folder` once memory is full.
+    /// Lets an assessment go on in a file without a name in `folder` once memory is full. The file is written on
+    /// tokio's blocking threads: the read has to run in a tokio runtime.
     pub fn with_spill(mut self, folder: impl Into<PathBuf>, bytes: u64) -> Self {
         self.spill = Some(Spill { folder: folder.into(), bytes });
         self
