@@ -3,6 +3,7 @@
 mod connectors;
 mod discover;
 mod invoke;
+mod profile;
 mod quarantine;
 mod read;
 mod sync;
@@ -67,6 +68,7 @@ async fn talk(command: Command, out: &mut Out, json: bool) -> Result<Exit, Failu
         Command::Invoke { action, connection, input } => {
             unless(&cancel, invoke::invoke(&action, &connection, &input, out)).await
         }
+        Command::Profile(args) => profile::profile(&args, out, json, &cancel).await,
         Command::Read(args) => read::read(&args, out, &cancel).await,
         Command::Write(args) => write::write(&args, out, &cancel).await,
         Command::Sync { chosen } => sync::sync(&chosen, out, json, &cancel).await,

@@ -5,6 +5,7 @@
 mod connecting;
 mod escaping;
 mod invoking;
+mod profiling;
 mod program;
 mod quarantining;
 mod reading;
