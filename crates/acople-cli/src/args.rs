@@ -56,6 +56,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME")]
         stream: Option<String>,
     },
+    /// Reads a stream and tells what its fields are like: types, nulls, distinct and frequent values.
+    Profile(Profile),
     /// Reads a stream: one record a line on standard output.
     Read(Read),
     /// Writes the records that come as JSON lines on standard input: one outcome a line, in order.
@@ -127,6 +129,30 @@ pub(crate) struct Connection {
     /// The name under which the store keeps this connection's tokens.
     #[arg(long = "connection", value_name = "NAME", default_value = "default", requires = "store")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Profile {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// The stream.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: String,
+    /// Everything, or in the order of changes.
+    #[arg(long, value_enum, default_value_t = Mode::Full)]
+    pub(crate) mode: Mode,
+    /// Asks for these fields only.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) fields: Option<Vec<String>>,
+    /// Ends after this many records.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Shows no values: neither extremes nor frequent ones.
+    #[arg(long)]
+    pub(crate) no_values: bool,
+    /// Shows no values of this field and what lies in it; as often as needed.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) secret: Vec<FieldPath>,
 }
 
 #[derive(Debug, Args)]

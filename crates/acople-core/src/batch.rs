@@ -43,12 +43,14 @@ pub struct Batch {
     records: Arc<[Span]>,
     /// Empty when every record is an upsert, which is the rule.
     deleted: Arc<[bool]>,
+    /// The records that a check on the way has refused, by their index; `None` is the rule.
+    refused: Option<Arc<[Refusal]>>,
 }
 
 impl Batch {
     /// A batch over a page that [`json::Envelope::split`] has cut into records.
     pub fn new(stream: impl Into<Arc<str>>, page: Page, records: Vec<Span>) -> Self {
-        Self { stream: stream.into(), page, records: records.into(), deleted: Arc::from([]) }
+        Self { stream: stream.into(), page, records: records.into(), deleted: Arc::from([]), refused: None }
     }
 
     /// A batch of single JSON texts, each checked. For hosts and tests; connectors split pages.
@@ -79,6 +81,18 @@ impl Batch {
     pub fn with_deletions_by(self, path: &FieldPath) -> Self {
         let cells = self.project(&Projection::new([path.clone()]));
         self.with_deletions(cells.rows().map(|row| row.get(0).as_bool() == Some(true)))
+    }
+
+    /// Marks records as refused, each with its reason, in place of those marked before: they stay in the batch
+    /// and come out of it through [`unreadable`](Self::unreadable), as records do that are no text. For checks
+    /// between a source and what writes: a sync puts them into quarantine and passes the others on.
+    pub fn with_refused(mut self, refused: impl IntoIterator<Item = Refusal>) -> Self {
+        let mut refused: Vec<Refusal> =
+            refused.into_iter().filter(|r| r.index < self.records.len()).collect();
+        refused.sort_by_key(|r| r.index);
+        refused.dedup_by_key(|r| r.index);
+        self.refused = (!refused.is_empty()).then(|| refused.into());
+        self
     }
 
     /// The stream that the records belong to.
@@ -116,18 +130,27 @@ impl Batch {
         self.records.iter().enumerate().map(|(index, span)| self.record(index, *span))
     }
 
-    /// The records with bytes that are no UTF-8, apart from the others; `None` when there are none, which is
-    /// the rule. Whoever passes on the text of records asks this first: where such bytes were, it holds `?`.
+    /// The records with bytes that are no UTF-8, and those [refused](Self::with_refused) on the way, apart from
+    /// the others; `None` when there are none, which is the rule. Whoever passes on the text of records asks this
+    /// first: where bytes were no UTF-8, it holds `?`.
     pub fn unreadable(&self) -> Option<Unreadable> {
-        if self.page.broken().is_empty() {
+        if self.page.broken().is_empty() && self.refused.is_none() {
             return None;
         }
-        let (broken, places): (Vec<usize>, Vec<usize>) = (0..self.len())
-            .partition(|index| self.records.get(*index).is_some_and(|span| self.page.is_broken(*span)));
-        if broken.is_empty() {
+        let reason = |index: usize, span: &Span| {
+            let refused = self.refusal(index);
+            refused.map(Error::copy).or_else(|| self.page.is_broken(*span).then(|| not_text(index)))
+        };
+        let (mut refused, mut places) = (Vec::new(), Vec::new());
+        for (index, span) in self.records.iter().enumerate() {
+            match reason(index, span) {
+                Some(error) => refused.push(Refusal { index, error }),
+                None => places.push(index),
+            }
+        }
+        if refused.is_empty() {
             return None;
         }
-        let refused = broken.into_iter().map(|index| Refusal { index, error: not_text(index) }).collect();
         Some(Unreadable { rest: self.select(places.iter().copied()), places, refused })
     }
 
@@ -152,13 +175,17 @@ impl Batch {
     pub fn select(&self, indices: impl IntoIterator<Item = usize>) -> Self {
         let mut records = Vec::new();
         let mut deleted = Vec::new();
+        let mut refused = Vec::new();
         for index in indices {
             if let Some(span) = self.records.get(index) {
+                let marked = self.refusal(index);
+                refused.extend(marked.map(|e| Refusal { index: records.len(), error: e.copy() }));
                 records.push(*span);
                 deleted.push(self.change(index) == Change::Delete);
             }
         }
-        Self::new(self.stream.clone(), self.page.clone(), records).with_deletions(deleted)
+        let selected = Self::new(self.stream.clone(), self.page.clone(), records);
+        selected.with_deletions(deleted).with_refused(refused)
     }
 
     /// The same records under another stream's name.
@@ -170,6 +197,12 @@ impl Batch {
     fn record(&self, index: usize, span: Span) -> Record<'_> {
         let broken = !self.page.broken().is_empty() && self.page.is_broken(span);
         Record { text: self.page.text(span), change: self.change(index), broken }
+    }
+
+    fn refusal(&self, index: usize) -> Option<&Error> {
+        let refused = self.refused.as_deref()?;
+        let at = refused.binary_search_by_key(&index, |r| r.index).ok()?;
+        refused.get(at).map(|r| &r.error)
     }
 
     fn change(&self, index: usize) -> Change {
@@ -188,14 +221,14 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// A batch with records that are no text: see [`Batch::unreadable`].
+/// A batch with records that are no text, or were refused: see [`Batch::unreadable`].
 #[derive(Debug)]
 pub struct Unreadable {
     /// The other records.
     pub rest: Batch,
     /// For each record of `rest`, its index in the batch.
     pub places: Vec<usize>,
-    /// The unreadable ones: [`ErrorKind::Schema`], by their index in the batch.
+    /// The unreadable ones by their index in the batch: [`ErrorKind::Schema`], unless a check says otherwise.
     pub refused: Vec<Refusal>,
 }
 

@@ -11,6 +11,8 @@ pub use acople_identity as identity;
 pub use acople_map as map;
 #[cfg(feature = "monitor")]
 pub use acople_monitor as monitor;
+#[cfg(feature = "quality")]
+pub use acople_quality as quality;
 #[cfg(feature = "resilience")]
 pub use acople_resilience as resilience;
 #[cfg(feature = "schedule")]

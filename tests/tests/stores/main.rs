@@ -58,6 +58,7 @@ fn quarantined(sync: &str, id: &str, record: &str) -> Quarantined {
         error: Error::new(ErrorKind::Schema, "not a date"),
         record: record.to_owned(),
         deleted: false,
+        attempts: 1,
         at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
     }
 }

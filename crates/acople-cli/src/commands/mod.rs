@@ -4,6 +4,7 @@ mod audit;
 mod connectors;
 mod discover;
 mod invoke;
+mod profile;
 mod quarantine;
 mod read;
 mod state;
@@ -70,6 +71,7 @@ async fn talk(command: Command, out: &mut Out, json: bool) -> Result<Exit, Failu
         Command::Invoke { action, connection, input } => {
             unless(&cancel, invoke::invoke(&action, &connection, &input, out)).await
         }
+        Command::Profile(args) => profile::profile(&args, out, json, &cancel).await,
         Command::Read(args) => read::read(&args, out, &cancel).await,
         Command::Write(args) => write::write(&args, out, &cancel).await,
         Command::Sync { chosen, approve, scan_keys, accept_schema } => {

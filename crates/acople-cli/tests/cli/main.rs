@@ -6,6 +6,7 @@ mod auditing;
 mod connecting;
 mod escaping;
 mod invoking;
+mod profiling;
 mod program;
 mod quarantining;
 mod reading;

@@ -1,7 +1,9 @@
 //! Batches: records keep their text, their order and their deletions.
 
 use acople_core::json::{FieldPath, Writer};
-use acople_core::{Batch, BatchBuilder, Change, Error, ErrorKind, Outcome, Result, WriteReport};
+use acople_core::{
+    Batch, BatchBuilder, Change, Error, ErrorKind, Outcome, Record, Refusal, Result, WriteReport,
+};
 
 fn texts(batch: &Batch) -> Vec<(&str, Change)> {
     batch.iter().map(|record| (record.raw(), record.change())).collect()
@@ -93,4 +95,26 @@ fn write_04_a_report_has_one_outcome_a_record() {
     for wrong in [0, 1, 3] {
         assert_eq!(WriteReport::new(2, outcomes(wrong)).unwrap_err().kind(), ErrorKind::Internal);
     }
+}
+
+#[test]
+fn a_refused_record_stays_in_its_batch_and_comes_out_apart() {
+    let refusal = |index| Refusal { index, error: Error::new(ErrorKind::Schema, format!("no {index}")) };
+    let batch = Batch::from_records("s", ["0", "1", "2", "3"]).unwrap().with_deletions([true, false, true]);
+    assert!(batch.unreadable().is_none());
+    let marked = batch.clone().with_refused([refusal(2), refusal(0), refusal(9)]);
+    assert_eq!(marked.len(), 4);
+    let apart = marked.unreadable().unwrap();
+    assert_eq!(apart.places, [1, 3]);
+    assert_eq!(apart.rest.iter().map(Record::raw).collect::<Vec<_>>(), ["1", "3"]);
+    assert!(apart.rest.unreadable().is_none());
+    let told = |batch: &Batch| -> Vec<(usize, String)> {
+        let apart = batch.unreadable().unwrap();
+        apart.refused.iter().map(|r| (r.index, r.error.message().to_owned())).collect()
+    };
+    assert_eq!(told(&marked), [(0, "no 0".to_owned()), (2, "no 2".to_owned())]);
+    // A selection takes the marks along, to where the records are then.
+    assert_eq!(told(&marked.select([3, 2])), [(1, "no 2".to_owned())]);
+    assert_eq!(told(&marked.clone().with_stream("t")).len(), 2);
+    assert!(marked.with_refused([]).unreadable().is_none());
 }
