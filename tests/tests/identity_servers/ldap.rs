@@ -25,7 +25,7 @@ fn attribute(name: &str) -> Attribute {
 async fn a_user_logs_in_over_ldaps_start_tls_and_where_asked_for_in_the_clear() {
     let slapd = Slapd::start();
     let start_tls = directory_at(slapd.ldap()).roots_pem(slapd.roots());
-    let plain = directory_at(slapd.ldap()).insecure();
+    let plain = directory_at(slapd.ldap()).insecure_plain();
     let mut subjects = Vec::new();
     for directory in [slapd.directory(), start_tls, plain] {
         let directory = directory

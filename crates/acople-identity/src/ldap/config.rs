@@ -226,7 +226,7 @@ impl DirectoryBuilder {
 
     /// Sends passwords in the clear over `ldap://`, instead of StartTLS: whoever is on the way reads them. For tests
     /// on one machine.
-    pub fn insecure(mut self) -> Self {
+    pub fn insecure_plain(mut self) -> Self {
         self.insecure = true;
         self
     }
@@ -317,7 +317,7 @@ fn server(url: &str, roots: Option<&str>, insecure: bool) -> Result<Server> {
         ("ldaps", false) => (636, false, Some(client_config(roots)?)),
         ("ldap", false) => (389, true, Some(client_config(roots)?)),
         ("ldap", true) => (389, false, None),
-        ("ldaps", true) => return Err(Error::config("insecure", "is not needed for ldaps://")),
+        ("ldaps", true) => return Err(Error::config("insecure_plain", "is not needed for ldaps://")),
         _ => return Err(wrong("is neither ldaps:// nor ldap://")),
     };
     Ok(Server { host: host.to_owned(), port: parsed.port().unwrap_or(port), start_tls, tls })

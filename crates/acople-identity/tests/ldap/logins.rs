@@ -12,7 +12,7 @@ const BASE: &str = "ou=people,dc=x";
 
 fn directory(fake: &Fake) -> DirectoryBuilder {
     Directory::builder(fake.url(), BASE)
-        .insecure()
+        .insecure_plain()
         .service_account("cn=svc,dc=x", Secret::from("service-password"))
 }
 
@@ -82,7 +82,7 @@ async fn auth_20_what_was_entered_is_one_value_of_the_request() {
         assert!(fake.was_told(&tlv(0xa0, &tlv(0xa1, &matches))), "{name:?}");
     }
     let fake = Fake::answering(vec![bind(49, "")]).await;
-    let directory = Directory::builder(fake.url(), BASE).insecure().bind_directly("uid");
+    let directory = Directory::builder(fake.url(), BASE).insecure_plain().bind_directly("uid");
     refused(
         login_to(directory, "a,ou=admins+x", "x-password").await,
         ErrorKind::Reauth,
@@ -117,8 +117,9 @@ async fn a_directory_that_is_away_busy_or_silent_is_worth_another_try() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("ldap://{}", listener.local_addr().unwrap())
     };
-    let away =
-        Directory::builder(gone, BASE).insecure().service_account("cn=svc", Secret::from("service-password"));
+    let away = Directory::builder(gone, BASE)
+        .insecure_plain()
+        .service_account("cn=svc", Secret::from("service-password"));
     refused(login_to(away, "alice", "alice-password").await, ErrorKind::Transient, "cannot be reached");
     let silent = Fake::silent().await;
     let hurried = directory(&silent).timeout(Duration::from_millis(200));
@@ -256,13 +257,14 @@ async fn other_proofs_and_settings_that_cannot_be_right_are_config() {
     for url in ["http://x", "ldap://", "ldaps://x/dc=y", "ldaps://u@x", "ldaps://x?y", "x"] {
         assert_eq!(fields(plain(url)), "url", "{url}");
     }
-    assert_eq!(fields(plain("ldaps://x").insecure()), "insecure");
+    assert_eq!(fields(plain("ldaps://x").insecure_plain()), "insecure_plain");
     assert_eq!(fields(plain("ldaps://x").roots_pem("no certificate")), "roots_pem");
     assert_eq!(fields(plain("ldaps://x").login_by(["uid=*)("])), "login_by");
     assert_eq!(fields(plain("ldaps://x").login_by([""; 0])), "login_by");
-    assert_eq!(fields(Directory::builder("ldap://x", BASE).insecure()), "service_account");
+    assert_eq!(fields(Directory::builder("ldap://x", BASE).insecure_plain()), "service_account");
     assert!(
-        fields(Directory::builder("ldap://x", "people").insecure().bind_directly("uid")).contains("base")
+        fields(Directory::builder("ldap://x", "people").insecure_plain().bind_directly("uid"))
+            .contains("base")
     );
     let shown = format!(
         "{:?} {:?}",

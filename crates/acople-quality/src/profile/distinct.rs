@@ -37,7 +37,7 @@ impl Distinct {
     }
 
     /// The estimate. Few values are counted by the empty registers (linear counting), which is all but exact.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate, never negative
     pub(super) fn estimate(&self) -> u64 {
         if self.registers.is_empty() {
             return 0;
