@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use acople_auth::StaticAuth;
 use acople_core::{Resources, Secret, Transport};
-use acople_http::{Client, Limits, LocalLimiter, HttpTransport, TransportConfig};
+use acople_http::{Client, HttpTransport, Limits, LocalLimiter, TransportConfig};
 use acople_hubspot::HubSpot;
+use acople_monitor::Collector;
 use acople_salesforce::Salesforce;
 
 use crate::Failure;
@@ -52,11 +53,13 @@ impl Host {
         Ok(HubSpot::new(config, &resources)?)
     }
 
-    /// A client for a vendor without a connector: bearer token, limiter, retries, breaker.
+    /// A client for a vendor without a connector: bearer token, limiter, retries, breaker, and a monitor that counts.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         Ok(Client::builder(&self.base, self.transport.clone())?
             .auth(Arc::new(StaticAuth::bearer(Secret::from(TOKEN))))
             .limits(limits("calls"))
+            .connector("bench")
+            .monitor(Arc::new(Collector::new()))
             .build())
     }
 }

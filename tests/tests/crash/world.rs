@@ -164,6 +164,7 @@ impl World {
                 Said::Complete { processed, .. } => complete = Some(*processed),
                 Said::Stopped { error } => panic!("the run stopped, {kill:?}: {error}"),
                 Said::Held => {}
+                other => panic!("a sync says nothing of {other:?}"),
             }
         }
         match (complete, status.signal()) {
