@@ -14,6 +14,7 @@ use crate::answer::{TokenAnswer, Wanted};
 use crate::cell::keeping::note_end;
 use crate::grant::{Form, Grant, OAuthClient, Ready, Rotation};
 use crate::oauth2::{OAuth2, OAuth2Builder};
+use crate::redactor::Redactor;
 use crate::token_endpoint::TokenEndpoint;
 use crate::vault::Vault;
 
@@ -177,6 +178,17 @@ impl OAuthApp {
         endpoint.wanted = self.wanted.clone();
         endpoint.params.clone_from(&self.params);
         Ok(endpoint)
+    }
+
+    /// Knows the secrets that the vendor shares with the app.
+    pub(crate) fn redactor(&self) -> Redactor {
+        let mut redactor = Redactor::default();
+        self.client
+            .secret
+            .iter()
+            .chain(self.params.iter().map(|(_, value)| value))
+            .for_each(|secret| redactor.add(secret));
+        redactor
     }
 
     pub(crate) fn vault(&self) -> Vault {

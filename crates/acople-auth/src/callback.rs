@@ -5,6 +5,8 @@
 use acople_core::{Error, ErrorKind, Result, Secret};
 use url::form_urlencoded::parse;
 
+use crate::redactor::Redactor;
+
 /// Longest text of the vendor's that goes into a message, in characters.
 const DESCRIPTION: usize = 300;
 
@@ -45,9 +47,17 @@ impl Callback {
         Ok(callback)
     }
 
-    /// What the vendor says instead of giving a code (RFC 6749, 4.1.2.1; OpenID Connect Core, 3.1.2.6).
-    pub(crate) fn refusal(&self) -> Option<Error> {
+    /// What the vendor says instead of giving a code (RFC 6749, 4.1.2.1; OpenID Connect Core, 3.1.2.6), without the
+    /// secrets that it may quote.
+    pub(crate) fn refusal(&self, mut redactor: Redactor) -> Option<Error> {
         let code = self.error.as_deref()?;
+        if let Some(secret) = &self.code {
+            redactor.add(secret);
+        }
+        // Secrets go first: half a secret, cut off, would not be found.
+        let quoted = |text: &str| -> String {
+            redactor.text(text).chars().filter(|c| !c.is_control()).take(DESCRIPTION).collect()
+        };
         let (kind, what) = match code {
             "access_denied" => (ErrorKind::Permission, "the user or the vendor declined"),
             "invalid_scope" => (ErrorKind::Permission, "the scope is refused"),
@@ -62,9 +72,8 @@ impl Callback {
         let mut message = what.to_owned();
         if let Some(description) = &self.description {
             message.push_str(": ");
-            message.extend(description.chars().filter(|c| !c.is_control()).take(DESCRIPTION));
+            message.push_str(&quoted(description));
         }
-        let code: String = code.chars().filter(|c| !c.is_control()).take(DESCRIPTION).collect();
-        Some(Error::new(kind, message).with_code(code))
+        Some(Error::new(kind, message).with_code(quoted(code)))
     }
 }

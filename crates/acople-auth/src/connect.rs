@@ -240,7 +240,9 @@ impl Connect {
             return Err(invalid("the flow began with another redirect URL"));
         }
         self.check_issuer(callback.issuer.as_deref())?;
-        if let Some(error) = callback.refusal() {
+        let mut redactor = self.app.redactor();
+        redactor.add(&pending.verifier);
+        if let Some(error) = callback.refusal(redactor) {
             return Err(error);
         }
         let code = callback.code.ok_or_else(|| invalid("the callback has neither a code nor an error"))?;

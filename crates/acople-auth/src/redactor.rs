@@ -5,6 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use url::form_urlencoded::byte_serialize;
 
+use crate::digest::hex;
+
 /// Shorter texts would blank out ordinary words and protect nothing.
 const SHORTEST: usize = 6;
 
@@ -13,7 +15,7 @@ const SHORTEST: usize = 6;
 pub(crate) struct Redactor(Vec<Secret>);
 
 impl Redactor {
-    /// Adds a secret: as it is, as a form has it, as base64.
+    /// Adds a secret: as it is, as a form has it, as base64, as hex.
     pub(crate) fn add(&mut self, secret: &Secret) {
         let text = secret.expose();
         if text.len() < SHORTEST {
@@ -22,8 +24,10 @@ impl Redactor {
         self.0.push(secret.clone());
         let form: String = byte_serialize(text.as_bytes()).collect();
         if form != text {
+            self.0.push(Secret::from(form.replace('+', "%20")));
             self.0.push(Secret::from(form));
         }
+        self.0.push(Secret::from(hex(text.as_bytes())));
         self.0.push(Secret::from(STANDARD.encode(text)));
         self.0.push(Secret::from(URL_SAFE_NO_PAD.encode(text)));
     }

@@ -19,6 +19,7 @@ use url::Url;
 use crate::cookies;
 use crate::fetched::Fetched;
 use crate::raw_json;
+use crate::redactor::Redactor;
 
 const OPERATION: &str = "log in";
 
@@ -195,7 +196,11 @@ impl Inner {
         let call =
             if self.form { call.form(fields) } else { call.json(&fields.collect::<BTreeMap<_, _>>())? };
         let cx = Context::new().with_tenant(self.tenant.as_str());
-        let answer = self.client.send(&cx, &call).await?;
+        let answer = self.client.send(&cx, &call).await.map_err(|error| {
+            let mut redactor = Redactor::default();
+            self.fields.values().for_each(|secret| redactor.add(secret));
+            redactor.error(error)
+        })?;
         let (session, place) = match &self.take {
             SessionFrom::Cookies(names) => (cookies::set_by(&answer, names), "cookies"),
             SessionFrom::Header(name) => (answer.header(name).map(Secret::from), "header"),

@@ -36,6 +36,8 @@ use crate::raw_json;
 #[derive(Clone, Debug)]
 pub struct StaticAuth {
     place: Place,
+    /// What a vendor sees that decodes the header: it may be quoted in the vendor's words as well.
+    decoded: Option<Secret>,
     /// What makes the credentials unusable, found when they were made: where, and what.
     fault: Option<(Cow<'static, str>, &'static str)>,
 }
@@ -76,7 +78,7 @@ impl StaticAuth {
             fault = fault.or(found.map(|found| (Cow::Owned(name.as_str().to_owned()), found)));
             all.push((name, header));
         }
-        Self { place: Place::Headers(all), fault }
+        Self { place: Place::Headers(all), decoded: None, fault }
     }
 
     /// User and password (RFC 7617, as UTF-8). An empty password is allowed: some vendors take a key as
@@ -89,13 +91,15 @@ impl StaticAuth {
         } else {
             None
         };
-        Self::in_header(AUTHORIZATION, &basic(user, password.expose()), fault)
+        let auth = Self::in_header(AUTHORIZATION, &basic(user, password.expose()), fault);
+        Self { decoded: Some(password.clone()), ..auth }
     }
 
     /// A key as the user of basic authentication, without a password
     /// ([Stripe: authentication](https://docs.stripe.com/api/authentication)).
     pub fn key_as_user(key: &Secret) -> Self {
         let mut auth = Self::basic(key.expose(), &Secret::default());
+        auth.decoded = Some(key.clone());
         if key.is_empty() {
             auth.fault = Some((AUTHORIZATION.as_str().into(), "is empty"));
         }
@@ -141,14 +145,14 @@ impl StaticAuth {
         place: impl Fn(Cow<'static, str>, Secret) -> Place,
     ) -> Self {
         let fault = value.is_empty().then(|| (name.clone(), "is empty"));
-        Self { place: place(name, value), fault }
+        Self { place: place(name, value), decoded: None, fault }
     }
 
     /// The header is made once: requests share its text.
     fn in_header(name: HeaderName, value: &Secret, fault: Option<&'static str>) -> Self {
         let (header, fault) = checked(value, fault);
         let fault = fault.map(|fault| (Cow::Owned(name.as_str().to_owned()), fault));
-        Self { place: Place::Headers(vec![(name, header)]), fault }
+        Self { place: Place::Headers(vec![(name, header)]), decoded: None, fault }
     }
 }
 
@@ -164,6 +168,9 @@ impl AuthProvider for StaticAuth {
                     if let Some(value) = value {
                         request.headers_mut().insert(name.clone(), value.clone());
                     }
+                }
+                if let Some(secret) = &self.decoded {
+                    request.note_secret(secret.clone());
                 }
             }
             Place::Query(name, value) => request.set_secret_query(name.clone(), value.clone()),

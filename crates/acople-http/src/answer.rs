@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::SystemTime;
 
 use acople_core::json::{self, Page};
@@ -17,7 +18,6 @@ use crate::redact::Redactor;
 use crate::{charset, retry_after};
 
 /// A complete answer: status, headers and the whole body, decompressed and within the limits.
-#[derive(Debug)]
 pub struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -135,6 +135,23 @@ fn ensure_shallow(text: &[u8]) -> Result<()> {
     }
 }
 
+impl fmt::Debug for Answer {
+    /// Status and length: the vendor's words may be tokens, sessions, or somebody's data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Download {
+    /// The status alone, as for [`Answer`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
 /// Without the byte-order mark of UTF-8.
 fn unmarked(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
@@ -143,7 +160,6 @@ fn unmarked(text: &[u8]) -> &[u8] {
 /// An answer whose body is read as it comes, for downloads larger than memory: whole files with
 /// [`Resumable`](crate::Resumable), lines with [`Lines`](crate::Lines), events with
 /// [`ServerEvents`](crate::ServerEvents).
-#[derive(Debug)]
 pub struct Download {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

@@ -1,9 +1,13 @@
 //! Takes the credentials of a request out of the vendor's own words.
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use acople_core::{Error, Outcome, Request, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderValue;
+use url::form_urlencoded::byte_serialize;
 
 /// Knows the credentials that a request carried, for errors that a connector makes of a successful answer: the
 /// outcomes of single records, whose texts are the vendor's.
@@ -47,11 +51,11 @@ impl Redactor {
         for value in self.first.iter().chain(&self.others) {
             if let Ok(text) = value.to_str() {
                 error.redact(text);
-                error.redact(text.rsplit(' ').next().unwrap_or_default());
+                redact(&mut error, text.rsplit(' ').next().unwrap_or_default());
             }
         }
         for secret in &self.texts {
-            error.redact(secret.expose());
+            redact(&mut error, secret.expose());
         }
         error
     }
@@ -70,5 +74,21 @@ impl Redactor {
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Redactor")
+    }
+}
+
+/// Takes a secret out as it is, and in the forms in which a vendor may echo it: as a URL or a form has it, as base64,
+/// as hex.
+fn redact(error: &mut Error, secret: &str) {
+    error.redact(secret);
+    let (bytes, mut hex) = (secret.as_bytes(), String::with_capacity(secret.len() * 2));
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    let form: String = byte_serialize(bytes).collect();
+    let percent = form.replace('+', "%20");
+    for encoded in [form, percent, STANDARD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes), hex] {
+        // A secret like the other, wiped like it.
+        error.redact(Secret::from(encoded).expose());
     }
 }

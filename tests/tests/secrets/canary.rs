@@ -1,15 +1,16 @@
 //! Secrets that cannot be mistaken for anything else, and the search for them in whatever shape.
 
+use std::cell::RefCell;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::marker::PhantomData;
+use std::sync::Once;
 
 use acople::Error;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tracing::subscriber::DefaultGuard;
 
 /// Letters and digits in a row that are no accident.
 const WINDOW: usize = 12;
@@ -92,33 +93,54 @@ pub fn texts(error: &Error) -> String {
     text
 }
 
-/// What is logged on this thread, down to the finest level.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+static LISTEN: Once = Once::new();
+
+/// What is logged on this thread, spans and all, down to the finest level, until it is dropped.
+///
+/// The process has one subscriber for all threads: `tracing` decides once whether a place in the code is of interest to
+/// anybody, and a subscriber of one thread hears nothing from where another thread was first.
+pub struct Log(PhantomData<*const ()>);
 
 impl Log {
-    /// Captures until the guard is dropped.
-    pub fn capture() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+    pub fn capture() -> Self {
+        LISTEN.call_once(|| {
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+                .with_ansi(false)
+                .with_writer(|| Here)
+                .finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            // A place that another thread came to meanwhile is asked about again.
+            tracing::callsite::rebuild_interest_cache();
+        });
+        LOG.set(Some(Vec::new()));
+        Self(PhantomData)
     }
 
     /// What was logged since the last look.
+    #[allow(clippy::unused_self)] // whoever listens has one
     pub fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+        String::from_utf8(LOG.replace(Some(Vec::new())).unwrap()).unwrap()
     }
 }
 
-impl Write for Log {
+impl Drop for Log {
+    fn drop(&mut self) {
+        LOG.set(None);
+    }
+}
+
+/// Writes to the log of the thread that it is called on.
+struct Here;
+
+impl Write for Here {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 

@@ -1,10 +1,12 @@
 //! Every connector of the facade, every way to log in, every answer that a vendor may give.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use acople::monitor::Collector;
 use acople::sync::{End, Job};
 use acople::{
     ActionCall, Batch, Connector, Context, ReadMode, ReadRequest, Request, Resources, Response, Transport,
@@ -19,10 +21,14 @@ use serde_json::json;
 use crate::answers;
 use crate::canary::{Canary, Log, assert_clean, texts};
 use crate::configs::{ORIGIN, Variant, variants};
+use crate::metered::Metered;
 
 fn is_token_call(sent: &Sent) -> bool {
     sent.request.url().path().ends_with("/token")
 }
+
+/// Spans of calls and of attempts, with what is recorded at their end, and events.
+const SPANS_AND_EVENTS: [&str; 4] = ["acople.call{", "acople.attempt{", "error.type=", "WARN "];
 
 /// The streams of the connectors.
 const STREAMS: [&str; 4] = ["contacts", "Lead", "Items", "leads"];
@@ -69,19 +75,24 @@ async fn everything(connector: &Arc<dyn Connector>) -> String {
     said
 }
 
-fn connect(vendor: &acople::Vendor, variant: &Variant, transport: Arc<dyn Transport>) -> Arc<dyn Connector> {
-    let resources = Resources::new(transport)
+fn resources(transport: Arc<dyn Transport>) -> Resources {
+    Resources::new(transport)
         .with_clock(Arc::new(FakeClock::new()))
         .with_tokens(Arc::new(MemoryStore::new()))
-        .with_tenant("acme");
+        .with_tenant("acme")
+}
+
+fn connect(vendor: &acople::Vendor, variant: &Variant, resources: Resources) -> Arc<dyn Connector> {
     assert_clean(&format!("{resources:?} {resources:#?} {vendor:?}"), &variant.canaries, "resources");
     (vendor.connect)(variant.config.clone(), resources).unwrap_or_else(|e| panic!("{}: {e:?}", vendor.id))
 }
 
 #[tokio::test(start_paused = true)]
 async fn sec_01_and_sec_03_no_connector_says_a_secret_whatever_the_vendor_answers() {
-    let (log, _guard) = Log::capture();
-    let mut logged = 0;
+    let log = Log::capture();
+    let metered = Arc::new(Metered::default());
+    let collector = Collector::builder().export_to(metered.clone()).build().unwrap();
+    let mut heard = BTreeMap::new();
     for vendor in acople::vendors() {
         let schema = (vendor.config_schema)();
         for (form, variant) in variants(&schema).iter().enumerate() {
@@ -104,7 +115,9 @@ async fn sec_01_and_sec_03_no_connector_says_a_secret_whatever_the_vendor_answer
                     }
                     answers::helpful(sent).unwrap_or_else(|| answers::answer(number, sent))
                 });
-                let connector = connect(vendor, variant, Arc::new(transport.clone()));
+                let resources =
+                    resources(Arc::new(transport.clone())).with_monitor(Arc::new(collector.clone()));
+                let connector = connect(vendor, variant, resources);
                 let mut said = everything(&connector).await;
                 for sent in transport.sent() {
                     writeln!(said, "{:?} {:#?}", sent.request, sent.request).unwrap();
@@ -112,15 +125,33 @@ async fn sec_01_and_sec_03_no_connector_says_a_secret_whatever_the_vendor_answer
                 let what = format!("{}, login {form}, answer {number}", vendor.id);
                 assert_clean(&said, &all, &what);
                 let lines = log.take();
-                logged += lines.len();
+                for told in SPANS_AND_EVENTS {
+                    *heard.entry(told).or_insert(0) += lines.matches(told).count();
+                }
                 assert_clean(&lines, &all, &format!("{what}, log"));
                 if vendor.id != "file" {
                     assert!(!transport.sent().is_empty(), "{what}: nothing was sent");
                 }
             }
+            let (snapshot, health) = (collector.snapshot(), collector.health());
+            let shown = format!(
+                "{} {} {snapshot:?} {health:?} {collector:?}",
+                serde_json::to_string(&snapshot).unwrap(),
+                serde_json::to_string(&health).unwrap()
+            );
+            assert_clean(&shown, &all, &format!("{}, login {form}, snapshot", vendor.id));
+            assert_clean(&metered.text(), &all, &format!("{}, login {form}, metrics", vendor.id));
+            if vendor.id != "file" {
+                let series = format!("acople.connector={}", vendor.id);
+                assert!(metered.text().contains(&series), "{series} in {}", metered.text());
+                assert!(shown.contains(&format!(r#""connector":"{}""#, vendor.id)), "{shown}");
+            }
         }
     }
-    assert!(logged > 1_000, "the log was captured");
+    assert!(heard.values().all(|count| *count > 100), "spans and events were heard: {heard:?}");
+    for series in ["http.client.request.duration{", "acople.client.call.errors{", "error.type=reauth"] {
+        assert!(metered.text().contains(series), "{series} in {}", metered.text());
+    }
 }
 
 /// Panics with the request in its message, which is as bad as it gets.
@@ -149,19 +180,19 @@ async fn sec_01_a_panic_says_no_secret() {
             before(info);
         }
     }));
-    let (log, _guard) = Log::capture();
-    let mut panics = 0;
+    let log = Log::capture();
+    let (mut panics, mut spans) = (0, 0);
     for vendor in acople::vendors() {
         for variant in variants(&(vendor.config_schema)()) {
-            let connector = connect(vendor, &variant, Arc::new(Explodes));
+            let connector = connect(vendor, &variant, resources(Arc::new(Explodes)));
             let cx = Context::new();
             panics += usize::from(AssertUnwindSafe(connector.check(&cx)).catch_unwind().await.is_err());
             let folder = tempfile::tempdir().unwrap();
             let files = json!({ "directory": folder.path() });
-            let resources = Resources::new(Arc::new(ScriptedTransport::new([])));
+            let lent = Resources::new(Arc::new(ScriptedTransport::new([])));
             let job = Job::builder("leads")
                 .source(connector, STREAMS[0])
-                .destination(acople::connect("file", files, resources).unwrap(), "leads")
+                .destination(acople::connect("file", files, lent).unwrap(), "leads")
                 .mode(ReadMode::Full)
                 .write(WriteMode::Insert)
                 .store(Arc::new(MemoryStore::new()))
@@ -177,9 +208,12 @@ async fn sec_01_a_panic_says_no_secret() {
             };
             assert_clean(&report, &variant.canaries, vendor.id);
             assert_clean(&said.lock().unwrap(), &variant.canaries, vendor.id);
-            assert_clean(&log.take(), &variant.canaries, vendor.id);
+            let lines = log.take();
+            spans += lines.matches("acople.attempt{").count();
+            assert_clean(&lines, &variant.canaries, vendor.id);
         }
     }
+    assert!(spans > 0, "spans were heard");
     assert!(panics >= 3, "{panics} panics");
     assert!(said.lock().unwrap().contains("cannot send Request"), "the panics were seen");
 }

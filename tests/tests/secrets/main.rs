@@ -10,4 +10,5 @@ mod connectors;
 mod escaping;
 #[cfg(target_os = "linux")]
 mod memory;
+mod metered;
 mod tenants;

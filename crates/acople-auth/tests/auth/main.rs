@@ -1,8 +1,6 @@
 //! The providers and the token cell, from outside: scripted vendors, paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod canary;
-mod canary_providers;
 mod chosen;
 mod client_keys;
 mod clocks;

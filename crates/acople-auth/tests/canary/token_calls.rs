@@ -1,8 +1,6 @@
-//! No secret in any text that leaves the crate.
+//! No secret of a token call in any text, whatever a token endpoint does.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,8 +13,10 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderName;
 
+use crate::capture::Capture;
+use crate::echo::{BASE, TOKEN_URL};
 use crate::private_keys::TestKey;
-use crate::vendor::{BASE, TOKEN_URL};
+use crate::search::texts;
 
 const REFRESH: &str = "CANARY+rt/0123=";
 const ROTATED: &str = "CANARY+rt/4567=";
@@ -25,21 +25,6 @@ const NEW_ACCESS: &str = "CANARY-at-4567";
 const CLIENT_SECRET: &str = "CANARY cs&0123";
 const PARAM: &str = "CANARY-pw-0123";
 const KEY: &str = "CANARY-key-0123";
-
-/// Everything that was written to the log of this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn assert_clean(text: &str, what: &str) {
     let lower = text.to_lowercase();
@@ -54,16 +39,6 @@ fn assert_clean(text: &str, what: &str) {
         }
     }
     assert!(!lower.contains("canary"), "{what}: part of a canary in {text}");
-}
-
-fn texts(error: &acople_core::Error) -> String {
-    let mut text = format!("{error}\n{error:?}\n{error:#?}\n{}\n", serde_json::to_string(error).unwrap());
-    let mut source = error.source();
-    while let Some(cause) = source {
-        writeln!(text, "{cause}\n{cause:?}").unwrap();
-        source = cause.source();
-    }
-    text
 }
 
 /// What a vendor may do to a token call; all of it echoes the whole request.
@@ -135,14 +110,7 @@ fn provider(resources: &Resources, kind: usize, key: &TestKey) -> OAuth2 {
 
 #[tokio::test(start_paused = true)]
 async fn sec_01_and_sec_03_no_secret_is_in_any_text_whatever_the_vendor_echoes() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let capture = Capture::begin();
     let key = TestKey::new();
     let pem_line = key.pkcs8_pem().lines().nth(5).unwrap().to_owned();
     let scenarios = 21;
@@ -187,8 +155,10 @@ async fn sec_01_and_sec_03_no_secret_is_in_any_text_whatever_the_vendor_echoes()
             assert!(!said.contains(&pem_line), "{what}");
         }
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("could not be stored"), "the log was captured");
+    let heard = capture.take();
+    let log = format!("{}{}", heard.events, heard.spans);
+    assert!(heard.events.contains("could not be stored"), "events were heard");
+    assert!(heard.span_names["acople.call"] > 100, "spans were heard");
     assert_clean(&log, "log");
     assert!(!log.contains(&pem_line));
 }
