@@ -333,29 +333,6 @@ async fn sec_03_a_vendor_that_echoes_the_token_does_not_get_it_into_the_error() 
     assert!(error.message().contains("[redacted]"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn sec_03_a_vendor_that_echoes_the_token_as_base64_or_hex_does_not_get_it_into_the_error_either() {
-    for encoded in ["c2VjcmV0LXRva2VuLTA", "7365637265742d746f6b656e2d30"] {
-        let transport =
-            ScriptedTransport::new([Reply::json(200, format!(r#"{{"error":"bad {encoded} here"}}"#))]);
-        let client = builder(&transport).classifier(Odd).auth(Arc::new(Tokens::default())).build();
-        let error = client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap_err();
-        assert!(error.message().contains("bad [redacted]"), "{error}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn sec_01_an_answer_is_shown_without_the_vendors_words() {
-    let reply = || Reply::json(200, r#"{"access_token":"canary-1"}"#).header("set-cookie", "canary-2");
-    let transport = ScriptedTransport::new([reply(), reply()]);
-    let (client, call) = (builder(&transport).build(), Call::get("read").path(["x"]));
-    let answer = client.send(&Context::new(), &call).await.unwrap();
-    let download = client.download(&Context::new(), &call).await.unwrap();
-    let shown = format!("{answer:?} {answer:#?} {download:?} {download:#?}");
-    assert!(shown.contains("status: 200") && shown.contains("body: 27"), "{shown}");
-    assert!(!shown.contains("canary") && !shown.contains("99, 97, 110"), "{shown}");
-}
-
 #[test]
 fn sec_02_a_secret_query_parameter_is_on_the_wire_and_nowhere_else() {
     let url = url::Url::parse("https://api.example.com/x?a=1").unwrap();
