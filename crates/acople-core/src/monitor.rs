@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,17 @@ pub enum Signal<'a> {
         operation: &'static str,
         /// What it had.
         found: CacheUse,
+    },
+    /// The vendor said that it is going to retire what a class of endpoints calls: a version of its API. Told by the
+    /// first answer that says so, and again when a date comes that was not known or is earlier.
+    Retiring {
+        /// The class of endpoints.
+        class: &'static str,
+        /// What the call did whose answer says so.
+        operation: &'static str,
+        /// When it ends, by the `Sunset` header ([RFC 8594](https://www.rfc-editor.org/rfc/rfc8594)); `None`: the
+        /// vendor has not said, or not in a way that can be read.
+        ends: Option<SystemTime>,
     },
 }
 

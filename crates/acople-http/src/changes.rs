@@ -29,6 +29,10 @@ impl Moment for i64 {
 /// run starts at the newest change itself, and a quiet stream is not read anew for ever. Vendor's times are
 /// compared with each other only, as our clock's are: neither has to be right.
 ///
+/// A run that lasts, because it is long, waits or was interrupted, reads on while changes come in: what was
+/// still invisible when it passed may lie further behind the newest change that it met than the look-back. The
+/// next run therefore goes back by that time as well, once.
+///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use acople_http::Changes;
@@ -125,20 +129,25 @@ impl<P, T: Moment> Changes<P, T> {
 
     /// Ends a run that has read everything, and settles where the next one starts.
     pub fn finish(&mut self, look_back: Duration, now: SystemTime) {
-        let began = self.began_at.take();
-        if let (Some(seen), Some(began)) = (self.seen_at, began)
+        let ended = unix(now);
+        let began = self.began_at.take().unwrap_or(ended);
+        if let Some(seen) = self.seen_at
             && began.saturating_sub(seen) >= millis(look_back)
         {
             self.seen_at = None;
             self.from = self.from.take().max(self.newest.clone());
         }
         self.place = None;
+        // The newest change that was there when the run began, at least; what came later may have been passed.
+        let mut there = self.newest.clone();
         let high = self.high.take();
         if high > self.newest {
+            let lasted = Duration::from_millis(ended.saturating_sub(began).try_into().unwrap_or(0));
+            there = there.max(high.as_ref().map(|high| high.back(lasted)));
             self.newest = high;
-            self.seen_at = Some(unix(now));
+            self.seen_at = Some(ended);
         }
-        let behind = self.newest.as_ref().map(|newest| newest.back(look_back));
+        let behind = there.map(|there| there.back(look_back));
         self.from = self.from.take().max(behind);
     }
 }
@@ -208,6 +217,28 @@ mod tests {
     }
 
     #[test]
+    fn page_06_a_run_that_lasted_is_followed_by_one_that_goes_back_by_that_time_as_well() {
+        // At the beginning the newest change was at most 4,700 s: it took 300 s to get to 5,000 s.
+        let mut first = Changes::<u32>::begin(None, "changed", at(10_000)).unwrap();
+        first.saw(5_000_000);
+        first.finish(LOOK_BACK, at(10_300));
+        assert_eq!(first.from(), Some(&(5_000_000 - 300_000 - 600_000)));
+        // Interrupted, and taken up a day later: what came meanwhile is read again.
+        let mut next = Changes::begin(Some(first), "changed", at(10_800)).unwrap();
+        next.saw(6_000_000);
+        next.pass(7);
+        let mut next = Changes::begin(Some(next), "changed", at(10_800 + 86_400)).unwrap();
+        next.saw(90_000_000);
+        next.finish(LOOK_BACK, at(10_800 + 86_400));
+        // But not behind what was there when it began: that was known to be 5,000 s old.
+        assert_eq!(next.from(), Some(&(5_000_000 - 600_000)));
+        let mut quick = Changes::begin(Some(next), "changed", at(97_300)).unwrap();
+        assert_eq!((quick.newest, quick.from), (Some(90_000_000), Some(4_400_000)));
+        quick.finish(LOOK_BACK, at(97_400));
+        assert_eq!(quick.from(), Some(&(90_000_000 - 600_000)), "once");
+    }
+
+    #[test]
     fn state_10_neither_an_old_change_nor_a_clock_set_back_moves_anything_back() {
         let first = run(None, 10_000, Some(5_000_000));
         let older = run(Some(first), 5, Some(1_000));
@@ -238,7 +269,7 @@ mod tests {
         run.finish(LOOK_BACK, at(20));
         assert_eq!(
             serde_json::to_string(&run).unwrap(),
-            r#"{"field":"changed","newest":5,"seen_at":20000,"from":-599995}"#
+            r#"{"field":"changed","newest":5,"seen_at":20000,"from":-609995}"#
         );
     }
 

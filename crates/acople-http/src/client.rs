@@ -11,6 +11,7 @@ use acople_core::{
 use http::HeaderMap;
 use url::Url;
 
+use crate::retirement::Retirements;
 use crate::retry::RetryBudget;
 use crate::{
     BodyLimits, BreakerWatch, Breakers, Classifier, Limits, LocalLimiter, RetryPolicy, Settings,
@@ -75,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) watched: Watched,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    pub(crate) retirements: Retirements,
 }
 
 impl Client {
@@ -294,6 +296,7 @@ impl ClientBuilder {
             clock: self.clock,
             watched,
             recorder,
+            retirements: Retirements::default(),
         }))
     }
 }

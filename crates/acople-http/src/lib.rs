@@ -34,6 +34,7 @@ mod redact;
 mod request;
 mod resend;
 mod resumable;
+mod retirement;
 mod retry;
 mod rounds;
 mod seconds;

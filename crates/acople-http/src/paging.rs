@@ -50,18 +50,23 @@ pub enum Paging {
         end: Cow<'static, str>,
     },
     /// A parameter counts the records before the page. The list ends with an empty page.
+    ///
+    /// A record that is deleted meanwhile pulls others forward over the edge of a page, where they are skipped, and
+    /// a new one pushes others back to come twice: the stream says so with
+    /// [`Listing::Shifting`](acople_core::Listing::Shifting).
     Offset {
         /// The parameter.
         param: Cow<'static, str>,
     },
-    /// A parameter counts the pages. The list ends with an empty page.
+    /// A parameter counts the pages. The list ends with an empty page. Shifts as offsets do.
     Number {
         /// The parameter.
         param: Cow<'static, str>,
         /// The first page's number.
         first: u64,
     },
-    /// A parameter names the last record's key. The list ends with an empty page.
+    /// A parameter names the last record's key. The list ends with an empty page. Sorted by that key, which never
+    /// changes, it brings every record that is there throughout, once.
     Keyset {
         /// The key, within the record.
         field: FieldPath,

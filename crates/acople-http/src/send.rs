@@ -278,6 +278,7 @@ impl Inner {
 
     async fn read(&self, run: Run<'_>, response: Response, permit: Permit) -> Result<Got> {
         let (status, headers, body) = response.into_parts();
+        self.heed_retirement(run.call.class, run.call.operation, &headers);
         let received_at = self.clock.now();
         let mut answer = Box::new(Answer::new(status, headers, Vec::new(), received_at));
         let bodiless = run.call.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;

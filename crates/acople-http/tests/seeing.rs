@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use acople_core::{
     BreakerState, Context, ErrorKind, Monitor, Recorder, Resources, Secret, Signal, WaitCause, Watched,
 };
-use acople_http::{BreakerConfig, Call, Client, Limits, RetryPolicy, Settings, SharedBreakers, Timeouts};
+use acople_http::{
+    BreakerConfig, Call, Client, HttpTransport, Limits, RetryPolicy, Settings, SharedBreakers, Timeouts,
+    TransportConfig,
+};
 use acople_testkit::{Reply, ScriptedTransport};
 
 /// Keeps what it is told, as text.
@@ -132,4 +135,24 @@ fn sec_01_settings_and_signals_print_no_secret() {
         Resources::new(Arc::new(ScriptedTransport::new([]))).with_extension(Secret::from("canary"))
     );
     assert!(!text.contains("canary"), "{text}");
+}
+
+#[tokio::test]
+async fn page_13_a_monitor_is_told_once_of_a_sunset_that_comes_over_the_wire() {
+    let server = wiremock::MockServer::start().await;
+    let answer = wiremock::ResponseTemplate::new(200)
+        .insert_header("Sunset", "Wed, 30 Dec 2026 23:59:59 GMT")
+        .insert_header("Deprecation", "@1688169599");
+    wiremock::Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
+    let told = Told::default();
+    let transport = HttpTransport::new(&TransportConfig::default().allow_loopback()).unwrap();
+    let resources = Resources::new(Arc::new(transport)).with_monitor(Arc::new(told.clone()));
+    let client = Client::with_resources(&server.uri(), &resources).unwrap().connector("example").build();
+    for _ in 0..3 {
+        client.send(&Context::new(), &Call::get("read").path(["x"])).await.unwrap();
+    }
+    let ends = Some(UNIX_EPOCH + Duration::from_secs(1_798_675_199));
+    let signal = format!("{:?}", Signal::Retiring { class: "default", operation: "read", ends });
+    let told = told.0.lock().unwrap();
+    assert_eq!(told.iter().filter(|text| text.starts_with("Retiring")).collect::<Vec<_>>(), [&signal]);
 }

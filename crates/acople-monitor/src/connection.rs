@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use acople_core::{BreakerState, ConnectionKey, ErrorKind};
 
@@ -10,6 +10,7 @@ use crate::config::{HealthConfig, Limits};
 use crate::connector::Connector;
 use crate::kind;
 use crate::names::Names;
+use crate::retirement::{Retirement, Retiring};
 use crate::tally::Tally;
 use crate::window::Window;
 
@@ -22,6 +23,9 @@ pub(crate) struct Connection {
     pub(crate) window: Window,
     pub(crate) breakers: Names<Breaker>,
     pub(crate) quotas: Names<Quota>,
+    /// Made when a vendor announces something: nearly none does.
+    retiring: OnceLock<Names<Retiring>>,
+    classes: usize,
     /// The credentials are finished; until a call or a probe succeeds.
     reauth: AtomicBool,
     /// When, and as which.
@@ -62,6 +66,8 @@ impl Connection {
             window: Window::new(millis(health.window)),
             breakers: Names::new(limits.breaker_classes, Breaker::default()),
             quotas: Names::new(limits.buckets, Quota::default()),
+            retiring: OnceLock::new(),
+            classes: limits.breaker_classes,
             reauth: AtomicBool::new(false),
             admitted,
             last_request: Moment::default(),
@@ -104,6 +110,18 @@ impl Connection {
 
     pub(crate) fn quota(&self, bucket: &str, remaining: u64) {
         self.quotas.get(bucket, |_| Quota::default()).0.store(remaining, Ordering::Relaxed);
+    }
+
+    /// The vendor is going to retire what a class of endpoints calls.
+    pub(crate) fn retiring(&self, class: &str, ends: Option<SystemTime>) {
+        let retiring = self.retiring.get_or_init(|| Names::new(self.classes, Retiring::default()));
+        retiring.get(class, |_| Retiring::default()).announce(ends);
+    }
+
+    /// What was announced, by the class of endpoints.
+    pub(crate) fn retirements(&self) -> impl Iterator<Item = (&str, Retirement)> {
+        let all = self.retiring.get().into_iter().flat_map(Names::iter);
+        all.filter_map(|(class, retiring)| Some((class, retiring.get()?)))
     }
 
     /// A check of the whole connection came to its end.

@@ -4,6 +4,7 @@ use acople_core::BreakerState;
 
 use crate::config::Limits;
 use crate::names::Names;
+use crate::retirement::Retiring;
 use crate::tally::Tally;
 
 /// One connector: the numbers of its operations, the counts of connections that are gone, its metrics.
@@ -12,6 +13,8 @@ pub(crate) struct Connector {
     operations: Names<Operation>,
     /// What forgotten connections had counted.
     pub(crate) gone: Tally,
+    /// What the vendor announced to any of its connections, forgotten ones included.
+    pub(crate) retiring: Retiring,
     #[cfg(feature = "metrics")]
     export: Option<crate::export::ConnectorExport>,
 }
@@ -36,6 +39,7 @@ impl Connector {
             id: id.to_owned(),
             operations: Names::new(limits.operations, other),
             gone: Tally::new(limits.operations),
+            retiring: Retiring::default(),
             export,
         }
     }
@@ -46,6 +50,7 @@ impl Connector {
             id: id.to_owned(),
             operations: Names::new(limits.operations, Operation { number: limits.operations }),
             gone: Tally::new(limits.operations),
+            retiring: Retiring::default(),
         }
     }
 

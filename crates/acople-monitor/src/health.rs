@@ -11,6 +11,7 @@ use crate::connector::Connector;
 use crate::kind;
 use crate::names::printable;
 use crate::registry::{Kept, Registry};
+use crate::retirement::Retirement;
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -79,6 +80,9 @@ pub struct ConnectionHealth {
     pub breaker: Option<BreakerState>,
     /// What the last probe found.
     pub probe: Option<Probed>,
+    /// The vendor is going to retire what the connection calls; with the earliest end. No reason to call it anything
+    /// but healthy until then: see to it in time.
+    pub retirement: Option<Retirement>,
 }
 
 /// What a probe found.
@@ -110,6 +114,8 @@ pub struct ConnectorHealth {
     pub calls: u64,
     /// Its connections.
     pub connections: StatusCounts,
+    /// The vendor is going to retire what some of its connections call, also of those forgotten; with the earliest end.
+    pub retirement: Option<Retirement>,
 }
 
 /// How many connections are how.
@@ -187,6 +193,7 @@ pub(crate) fn of_connection(connection: &Connection, config: &HealthConfig, now_
         last_error_seconds_ago: connection.last_error().map(|(at, _)| seconds(ago(at))),
         breaker,
         probe,
+        retirement: connection.retirements().map(|(_, retirement)| retirement).reduce(Retirement::earlier),
     }
 }
 
@@ -219,6 +226,7 @@ pub(crate) fn of_connector(
         success_rate: share(good, good + bad),
         calls: good + bad,
         connections: counts,
+        retirement: connector.retiring.get(),
     }
 }
 

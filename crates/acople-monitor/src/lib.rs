@@ -13,6 +13,7 @@ mod names;
 mod probe;
 mod recorder;
 mod registry;
+mod retirement;
 mod snapshot;
 mod tally;
 mod window;
@@ -22,6 +23,7 @@ pub use config::{Builder, HealthConfig, Limits};
 pub use health::{ConnectionHealth, ConnectorHealth, HealthReport, Probed, Reason, Status, StatusCounts};
 pub use histogram::Histogram;
 pub use probe::Probes;
+pub use retirement::Retirement;
 pub use snapshot::{
     BreakerSnapshot, CacheSnapshot, ConnectionSnapshot, ConnectorSnapshot, Latency, OperationSnapshot,
     Snapshot, Traffic, Waits,

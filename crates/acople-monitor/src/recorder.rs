@@ -97,6 +97,12 @@ impl Recorder for ConnectionRecorder {
                     connection.quota(bucket, remaining);
                 }
             }
+            Signal::Retiring { class, ends, .. } => {
+                self.connector.retiring.announce(ends);
+                if let Some(connection) = &connection {
+                    connection.retiring(class, ends);
+                }
+            }
             // Signals that are newer than this crate.
             _ => {}
         }

@@ -15,6 +15,7 @@ use crate::histogram::Histogram;
 use crate::kind;
 use crate::names::printable;
 use crate::registry::Registry;
+use crate::retirement::Retirement;
 use crate::tally::{STATUS_CLASSES, Tally, WaitTally};
 
 /// All numbers at one moment. Times are seconds, counts are since the collector was made.
@@ -53,6 +54,8 @@ pub struct ConnectionSnapshot {
     pub breakers: BTreeMap<String, BreakerSnapshot>,
     /// Units left of its quotas, by bucket. Beyond the limit of buckets, the last one told stands under `other`.
     pub quotas: BTreeMap<String, u64>,
+    /// What the vendor is going to retire, by the class of endpoints. As many classes as breakers have.
+    pub retirements: BTreeMap<String, Retirement>,
     /// What it did.
     pub traffic: Traffic,
 }
@@ -186,6 +189,7 @@ pub(crate) fn take(registry: &Registry) -> Snapshot {
         health: health::of_connection(connection, &registry.health, now_ms),
         breakers: breakers(connection, now_ms),
         quotas: quotas(connection),
+        retirements: connection.retirements().map(|(class, ends)| (printable(class), ends)).collect(),
         traffic: traffic(&connection.connector, &connection.tally),
     };
     Snapshot {

@@ -13,4 +13,5 @@ mod latency;
 mod metrics;
 mod printing;
 mod probes;
+mod retirement;
 mod series;

@@ -21,6 +21,10 @@ const CURSORS: [&str; 3] = ["SystemModstamp", "LastModifiedDate", "CreatedDate"]
 /// The field that marks tombstones.
 pub(crate) const DELETED: &str = "IsDeleted";
 
+/// The field of a deleted [lead, contact, account or case](https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_lead.htm)
+/// that names the record into which it was merged.
+pub(crate) const MASTER: &str = "MasterRecordId";
+
 /// A part of the vendor's description: one line a member.
 macro_rules! description {
     ($(#[$doc:meta])* $type:ident { $($(#[$attr:meta])* $field:ident: $kind:ty, $text:literal;)* }) => {
@@ -175,6 +179,9 @@ impl ObjectDescription {
         let Some(cursor) = self.cursor() else { return stream.reads([ReadMode::Full]) };
         if config.deletions && self.field(DELETED).is_some() {
             stream = stream.deletes(Deletes::Tombstones);
+            if self.field(MASTER).is_some() {
+                stream = stream.merged_into(MASTER);
+            }
         }
         stream.cursor(cursor).reads([ReadMode::Full, ReadMode::Incremental]).lag(READ_LAG, config.look_back())
     }

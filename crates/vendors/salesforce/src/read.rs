@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::describe::{DELETED, object_name};
+use crate::describe::{DELETED, MASTER, object_name};
 use crate::error::LOCATOR_EXPIRED;
 use crate::soql::{Condition, Literal, Name, Op, Query};
 use crate::{Salesforce, VENDOR_ID};
@@ -85,7 +85,8 @@ pub(crate) fn events(sf: &Salesforce, cx: &Context, request: ReadRequest) -> Res
         };
         let deleted =
             cursor.and(Some(DELETED)).filter(|name| sf.0.config.deletions && object.field(name).is_some());
-        let also: Vec<&str> = cursor.into_iter().chain(deleted).collect();
+        let master = deleted.and(Some(MASTER)).filter(|name| object.field(name).is_some());
+        let also: Vec<&str> = cursor.into_iter().chain(deleted).chain(master).collect();
         let named = |text: &str| Ok::<_, Error>((Name::new(text)?, FieldPath::parse(text)?));
         let reading = Arc::new(Reading {
             list: List::new(&sf.0.client, &cx, asked.stream(), &["records"], paging())?,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acople_core::{Cursor, ErrorKind, ReadRequest};
+use acople_core::{Change, Connector, Context, Cursor, ErrorKind, ReadRequest};
 use acople_salesforce::Salesforce;
+use acople_testkit::sandbox::salesforce::Field;
 use acople_testkit::{FakeClock, Reply, ScriptedTransport, Sent, sandbox};
 use serde_json::json;
 
-use super::{Heard, config, connect, described, hear, leads, page, record, scripted, sorted, wire};
+use super::{Heard, config, connect, described, field, hear, leads, page, record, scripted, sorted, wire};
 
 async fn org(records: usize) -> (sandbox::Salesforce, Vec<String>) {
     let org = sandbox::Salesforce::builder().page_size(10).start().await.unwrap();
@@ -109,6 +110,44 @@ async fn page_10_a_deleted_record_comes_as_a_tombstone() {
     org.delete("Lead", &ids[2]);
     let second = changes(&sf, first.last_checkpoint()).await;
     assert_eq!(second.deleted(), [ids[2].clone()]);
+}
+
+#[tokio::test]
+async fn page_10_a_merged_record_comes_as_a_tombstone_that_names_its_successor() {
+    let (org, ids) = org(5).await;
+    org.add_field("Lead", Field::reference("MasterRecordId", "Lead", "MasterRecord"));
+    let sf = connect(&org);
+    let stream = sf.describe(&Context::new(), "Lead").await.unwrap();
+    let path = stream.merged_into.unwrap();
+    let first = changes(&sf, None).await;
+    org.update("Lead", &ids[2], &record(json!({"MasterRecordId": ids[4]})));
+    for gone in [&ids[2], &ids[3]] {
+        org.delete("Lead", gone);
+    }
+    // It comes along with the fields asked for, as the mark of the deletion does.
+    let request = ReadRequest::incremental("Lead").with_cursor(first.last_checkpoint());
+    let heard = hear(&sf, request.with_fields(["Company"])).await;
+    let successor = |id: &String| {
+        let mut records = heard.batches().flat_map(acople_core::Batch::iter);
+        let record = records.find(|r| field(r.raw(), "Id") == *id).unwrap();
+        assert_eq!(record.change(), Change::Delete);
+        record.get(&path).unwrap().scalar_text().unwrap().map(std::borrow::Cow::into_owned)
+    };
+    assert_eq!(successor(&ids[2]).as_deref(), Some(&*ids[4]));
+    assert_eq!(successor(&ids[3]), None, "deleted without a successor");
+}
+
+#[tokio::test]
+async fn page_10_no_successor_is_promised_or_asked_for_where_the_object_or_the_config_has_none() {
+    let (org, _) = org(1).await;
+    let plain = connect(&org).describe(&Context::new(), "Lead").await.unwrap();
+    assert_eq!(plain.merged_into, None);
+    org.add_field("Lead", Field::reference("MasterRecordId", "Lead", "MasterRecord"));
+    let sf = Salesforce::new(config(&org).with_deletions(false), &wire()).unwrap();
+    assert_eq!(sf.describe(&Context::new(), "Lead").await.unwrap().merged_into, None);
+    let heard = hear(&sf, ReadRequest::incremental("Lead").with_fields(["Company"])).await;
+    let text = heard.batches().next().unwrap().get(0).unwrap().raw().to_owned();
+    assert!(text.contains("Company") && !text.contains("MasterRecordId"), "{text}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod catalog;
 mod changes;
+mod commits;
 mod configs;
 mod full;
 mod oddities;
