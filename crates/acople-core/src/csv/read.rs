@@ -6,10 +6,10 @@ use crate::json;
 use crate::{Error, ErrorKind, Result};
 
 /// Largest row unless told otherwise, in bytes.
-const LARGEST: usize = 16 << 20;
+pub(super) const LARGEST: usize = 16 << 20;
 
 /// Most columns unless told otherwise.
-const COLUMNS: usize = 10_000;
+pub(super) const COLUMNS: usize = 10_000;
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -18,14 +18,13 @@ use std::time::Duration;
 use acople_core::{
     Catalog, Connector, ConnectorInfo, Context, Cursor, Deletes, Error, ErrorKind, Event, EventStream,
     Health, Listing, ReadMode, ReadRequest, Resources, Result, Stream, Vendor, WriteMode, WriteReport,
-    WriteRequest, config_schema, json::FieldPath, parse_vendor_config, record_schema,
+    WriteRequest, config_schema, csv::Layout, json::FieldPath, parse_vendor_config, record_schema,
 };
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-pub use config::{CellType, Config, Csv, Empty, Format, Table};
+pub use config::{Config, Format};
 
-use config::Layout;
 use reader::{Part, Reader, State, VERSION};
 
 const ID: &str = "file";
@@ -91,7 +90,7 @@ impl Files {
             return Ok((lines, None));
         }
         let known = streams.get(stream).cloned().unwrap_or_default();
-        Ok((table, Some(Layout { csv: csv.clone(), table: known })))
+        Ok((table, Some(Layout { dialect: csv.clone(), table: known })))
     }
 
     /// The streams whose files are there, sorted. Nothing, when the folder is not there yet.

@@ -7,11 +7,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use acople_core::csv::Layout;
 use acople_core::json::{self, Page, Span, Value};
 use acople_core::{Batch, BatchBuilder, Change, Error, ErrorKind, ReadMode, ReadRequest, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Layout;
 use crate::fault::{fault, line_fault, name, open};
 use crate::rows::{Header, Rows};
 use crate::{LINE_LIMIT, journal, tail};

@@ -5,18 +5,13 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use acople_core::csv::{self, Row, Target};
-use acople_core::json;
+use acople_core::csv::{self, Columns, Layout};
 use acople_core::{BatchBuilder, Change, Error, ErrorKind, ReadMode, Refusal, Result};
 use memchr::memchr2;
 
-use crate::config::{CellType, Empty, Layout};
 use crate::fault::{fault, line_fault, open};
 use crate::reader::{BATCH_BYTES, Part, Reader};
 use crate::{journal, tail};
-
-/// Most cells of a row.
-const MOST_COLUMNS: usize = 10_000;
 
 /// Bytes read at once.
 const STEP: u64 = 256 << 10;
@@ -36,16 +31,9 @@ pub(crate) struct Header {
 #[derive(Debug)]
 pub(crate) struct Rows {
     parser: csv::Reader,
-    columns: Vec<Column>,
-    empty: Empty,
+    columns: Columns,
     /// How the read ends once the batch before is delivered: within a row or not, or with an error.
     last: Option<Result<bool>>,
-}
-
-#[derive(Debug)]
-struct Column {
-    kind: CellType,
-    wanted: bool,
 }
 
 impl Header {
@@ -57,9 +45,7 @@ impl Header {
     /// the config names; `Config` when nobody names the columns.
     pub(crate) fn read(file: &mut File, path: &Path, end: u64, layout: &Layout, whole: bool) -> Result<Self> {
         let wrong = |e| fault("read", path, e);
-        let delimiter = u8::try_from(layout.csv.delimiter).unwrap_or(b',');
-        let mut parser =
-            csv::Reader::new().delimiter(delimiter).limits(layout.csv.record_bytes, MOST_COLUMNS);
+        let mut parser = layout.reader()?;
         let (mut seen, mut at, mut lines) = (Vec::new(), 0, 0);
         file.seek(SeekFrom::Start(0)).map_err(wrong)?;
         let mut file = file.take(end);
@@ -67,15 +53,9 @@ impl Header {
         if seen.starts_with(b"\xff\xfe") || seen.starts_with(b"\xfe\xff") {
             return Err(line_fault(path, 1, ErrorKind::Protocol, "is UTF-16: convert the file to UTF-8"));
         }
-        if !layout.csv.header {
-            if layout.table.columns.is_empty() {
-                return Err(Error::config("streams", "a file without a header row needs `columns`"));
-            }
-            let columns = &layout.table.columns;
-            let row = csv::Writer::with_delimiter(layout.csv.delimiter, columns, Target::Data)?.take();
-            parser.feed(row.as_bytes(), &mut |_| Ok(()))?;
+        if !layout.dialect.header {
             let offset = if seen == b"\xef\xbb\xbf" { 3 } else { 0 };
-            return Ok(Self { parser, columns: columns.clone(), offset, lines: 0, cut_off: false });
+            return Ok(Self { columns: names(&parser), parser, offset, lines: 0, cut_off: false });
         }
         while parser.columns().is_empty() {
             let at_end = seen.len() as u64 == end;
@@ -88,21 +68,18 @@ impl Header {
                 line_fault(path, lines + 1, e.kind(), &format!("is no header: {}", e.message()))
             })?;
             (at, lines) = (at + length, lines + u64::from(line));
-            if length == 0 {
-                if at_end || file.by_ref().take(STEP).read_to_end(&mut seen).map_err(wrong)? == 0 {
-                    break;
-                }
+            if length == 0 && (at_end || file.by_ref().take(STEP).read_to_end(&mut seen).map_err(wrong)? == 0)
+            {
+                break;
             }
         }
-        let columns: Vec<String> = parser.columns().iter().map(ToString::to_string).collect();
+        let columns = names(&parser);
         let rest = seen.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&seen);
         let cut_off = columns.is_empty() && rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
         if cut_off && whole {
             return Err(line_fault(path, 1, ErrorKind::Protocol, "is a header row that is cut off"));
         }
-        let table = &layout.table;
-        let mut named = table.key.iter().chain(&table.columns).chain(table.types.keys());
-        if let Some(missing) = named.find(|name| !columns.is_empty() && !columns.contains(name)) {
+        if let Some(missing) = layout.table.missing(&columns).filter(|_| !columns.is_empty()) {
             let problem = format!("is a header row without the column `{missing}`");
             return Err(line_fault(path, lines, ErrorKind::Schema, &problem).with_field(missing));
         }
@@ -116,12 +93,8 @@ impl Header {
     }
 
     pub(crate) fn rows(self, layout: &Layout, fields: Option<&BTreeSet<String>>) -> Rows {
-        let columns = self.columns.iter().map(|name| Column {
-            kind: layout.kind(name),
-            wanted: fields.is_none_or(|fields| fields.contains(name)),
-        });
         let last = self.columns.is_empty().then_some(Ok(self.cut_off));
-        Rows { columns: columns.collect(), parser: self.parser, empty: layout.csv.empty, last }
+        Rows { columns: Columns::new(&self.columns, layout, fields), parser: self.parser, last }
     }
 }
 
@@ -171,7 +144,9 @@ impl Reader {
             let bytes = self.ahead.get(at..at + length).unwrap_or_default();
             let mut row = None;
             let fed = rows.parser.feed(if length == 0 { b"\n" } else { bytes }, &mut |found| {
-                row = Some(found.and_then(|found| push(&mut batch, found, &rows.columns, rows.empty)));
+                row = Some(found.and_then(|found| {
+                    batch.push(Change::Upsert, |writer| rows.columns.write(found, writer))
+                }));
                 Ok(())
             });
             if let Err(error) = fed {
@@ -185,7 +160,7 @@ impl Reader {
                 let mut problem = behind_number(error).to_owned();
                 problem.extend(error.fields().first().map(|column| format!(" (column `{column}`)")));
                 let told = self.about(lines, error.kind(), &problem);
-                let told = error.fields().iter().fold(told, |told, column| told.with_field(column));
+                let told = error.fields().iter().fold(told, Error::with_field);
                 refused.push(Refusal { index: batch.len(), error: told });
                 batch.push(Change::Upsert, |writer| {
                     writer.begin_object();
@@ -216,6 +191,10 @@ impl Reader {
     }
 }
 
+fn names(parser: &csv::Reader) -> Vec<String> {
+    parser.columns().iter().map(ToString::to_string).collect()
+}
+
 /// How many bytes go to the parser next, and whether they end a line: up to the first line end, or all there is.
 fn piece(bytes: &[u8], at_end: bool) -> (usize, bool) {
     let Some(at) = memchr2(b'\n', b'\r', bytes) else { return (bytes.len(), false) };
@@ -225,36 +204,6 @@ fn piece(bytes: &[u8], at_end: bool) -> (usize, bool) {
         (Some(b'\r'), None) if !at_end => (at, false),
         _ => (at + 1, true),
     }
-}
-
-fn push(batch: &mut BatchBuilder, row: Row<'_>, columns: &[Column], empty: Empty) -> Result<()> {
-    batch.push(Change::Upsert, |writer| {
-        writer.begin_object();
-        for ((name, cell), Column { kind, wanted }) in row.iter().zip(columns) {
-            let none = cell.is_empty() && (empty == Empty::Null || *kind != CellType::Text);
-            let value = match kind {
-                CellType::Text => None,
-                _ if none => None,
-                kind => {
-                    let value = json::value(cell).ok().filter(|value| kind.takes(value));
-                    let problem =
-                        || Error::new(ErrorKind::Schema, format!("has a cell that is no {}", kind.as_str()));
-                    Some(value.ok_or_else(|| problem().with_field(name))?)
-                }
-            };
-            if !wanted {
-                continue;
-            }
-            writer.key(name);
-            match value {
-                Some(value) => writer.raw(value.raw()),
-                None if none => writer.null(),
-                None => writer.text(cell),
-            }
-        }
-        writer.end_object();
-        Ok(())
-    })
 }
 
 /// What the parser says of a row, without the number: it counts from where this read began.

@@ -4,10 +4,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use acople_core::csv::Layout;
 use acople_core::json::{self, Value};
 use acople_core::{Batch, Change, Error, ErrorKind, Outcome, Record, Result};
 
-use crate::config::Layout;
 use crate::fault::{fault, plain, same};
 use crate::{LINE_LIMIT, journal, table, tail};
 
