@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that fails may panic
 
-use acople_core::csv::{Reader, Row, Target, Writer};
-use acople_core::{BatchBuilder, Change, Error, ErrorKind, Result};
+use acople_core::csv::{
+    CellType, Columns, Dialect, Layout, Reader, RecordWriter, Row, Table, Target, Writer,
+};
+use acople_core::{Batch, BatchBuilder, Change, Error, ErrorKind, Result};
 use proptest::prelude::*;
 
 /// The rows as `column=field` joined by `|`, or the kind of an error, with the text fed in pieces.
@@ -144,6 +146,64 @@ fn a_row_that_does_not_fit_the_table_is_refused() {
     assert_eq!(writer.row(["1"]).unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(writer.row(["1", "2", "3"]).unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(writer.take(), "a,b\r\n");
+}
+
+#[test]
+fn a_refused_row_names_the_column_that_is_missing_or_no_text() {
+    let mut told = Vec::new();
+    let mut each = |row: Result<Row<'_>>| {
+        told.push(row.err().map(|error| error.fields().to_vec()));
+        Ok(())
+    };
+    let mut reader = Reader::new();
+    reader.feed(b"a,b,c\n1\n1,2,3\n1,2\n1,2,3,4\n1,\xff,3\n\xc3,\xa9,3\n", &mut each).unwrap();
+    let fields = |name: &str| Some(vec![name.to_owned()]);
+    assert_eq!(told, [fields("b"), None, fields("c"), Some(Vec::new()), fields("b"), fields("a")]);
+}
+
+#[test]
+fn records_are_written_and_read_with_the_types_of_a_layout() {
+    let mut layout = Layout::default();
+    for (name, kind) in [("n", CellType::Number), ("ok", CellType::Boolean), ("j", CellType::Json)] {
+        layout.table.types.insert(name.into(), kind);
+    }
+    let records = [
+        r#"{"t":"=1","n":1.50,"ok":true,"j":"x"}"#,
+        r#"{"t":null,"n":null,"ok":null,"j":[1,{"a":null}]}"#,
+        r#"{"t":"a","n":"1"}"#,
+        r#"{"t":"a","ok":0}"#,
+        r#"{"t":"a","more":0}"#,
+    ];
+    let batch = Batch::from_records("s", records).unwrap();
+    let mut writer = RecordWriter::of(batch.get(0).unwrap(), &layout).unwrap();
+    let refused: Vec<String> =
+        batch.iter().filter_map(|r| writer.record(r).err()).flat_map(|e| e.fields().to_vec()).collect();
+    assert_eq!(refused, ["n", "ok", "more"]);
+    let text = writer.take();
+
+    let names = ["t", "n", "ok", "j"].map(String::from);
+    let columns = Columns::new(&names, &layout, None);
+    let mut found = BatchBuilder::new("s");
+    let mut reader = layout.reader().unwrap();
+    let mut each = |row: Result<Row<'_>>| found.push(Change::Upsert, |writer| columns.write(row?, writer));
+    reader.feed(text.as_bytes(), &mut each).unwrap();
+    assert_eq!(reader.feed(b"a,x,,\r\n", &mut each).unwrap_err().fields(), ["n"]);
+    let found = found.finish().unwrap();
+    assert_eq!(found.iter().map(acople_core::Record::raw).collect::<Vec<_>>(), records[..2]);
+}
+
+#[test]
+fn a_layout_names_the_setting_that_is_wrong() {
+    let mut dialect = Dialect::default();
+    assert!(dialect.validate("csv").is_ok());
+    dialect.delimiter = 'x';
+    assert_eq!(dialect.validate("csv").unwrap_err().fields(), ["csv.delimiter"]);
+    let mut table = Table::default();
+    table.columns = vec!["a".into(), String::new()];
+    assert_eq!(table.validate("t", &Dialect::default()).unwrap_err().fields(), ["t.columns"]);
+    let mut layout = Layout::default();
+    layout.dialect.header = false;
+    assert_eq!(layout.reader().unwrap_err().fields(), ["columns"]);
 }
 
 proptest! {

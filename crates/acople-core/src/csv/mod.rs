@@ -25,8 +25,12 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod layout;
 mod read;
+mod records;
 mod write;
 
+pub use layout::{CellType, Dialect, Empty, Layout, Table};
 pub use read::{Reader, Row};
+pub use records::{Columns, RecordWriter};
 pub use write::{Target, Writer};

@@ -6,10 +6,10 @@ use crate::json;
 use crate::{Error, ErrorKind, Result};
 
 /// Largest row unless told otherwise, in bytes.
-const LARGEST: usize = 16 << 20;
+pub(super) const LARGEST: usize = 16 << 20;
 
 /// Most columns unless told otherwise.
-const COLUMNS: usize = 10_000;
+pub(super) const COLUMNS: usize = 10_000;
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -95,7 +95,8 @@ impl Reader {
     }
 
     /// Reads a piece, and hands each row that ends in it to `each`: `Schema` with the row's number for one that
-    /// has more or fewer fields than the header, is not UTF-8, or has characters behind a closing quote.
+    /// has more or fewer fields than the header, is not UTF-8, or has characters behind a closing quote; its field
+    /// is the column that is missing or no text.
     ///
     /// # Errors
     /// Those that `each` gives back. `TooLarge` above the limits. `Protocol` for a header that is not UTF-8, or
@@ -211,19 +212,32 @@ impl Reader {
     }
 
     fn row<'a>(&'a self, columns: &'a [Box<str>]) -> Result<Row<'a>> {
-        let refused = |problem: &str| Err(self.refused(problem));
         if self.ends.len() != columns.len() {
-            return refused(&format!("has {} fields, the header has {}", self.ends.len(), columns.len()));
+            let error =
+                self.refused(&format!("has {} fields, the header has {}", self.ends.len(), columns.len()));
+            return Err(match columns.get(self.ends.len()) {
+                Some(missing) => error.with_field(&**missing),
+                None => error,
+            });
         }
         if self.untidy {
-            return refused("has characters behind a closing quote");
+            return Err(self.refused("has characters behind a closing quote"));
         }
         // Two halves of a letter in two fields are no letter.
         match str::from_utf8(&self.fields) {
             Ok(fields) if self.ends.iter().all(|end| fields.is_char_boundary(*end)) => {
                 Ok(Row { columns, fields, ends: &self.ends, number: self.rows })
             }
-            _ => refused("is not UTF-8"),
+            _ => {
+                let mut start = 0;
+                let broken = self.ends.iter().zip(columns).find(|(end, _)| {
+                    let field = self.fields.get(start..**end).unwrap_or_default();
+                    start = **end;
+                    str::from_utf8(field).is_err()
+                });
+                let error = self.refused("is not UTF-8");
+                Err(broken.map_or(error.copy(), |(_, column)| error.with_field(&**column)))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a failure of the file system means.
 
+use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
@@ -19,6 +20,28 @@ pub(crate) fn fault(what: &str, path: &Path, error: io::Error) -> Error {
     };
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Error::new(kind, format!("cannot {what} {name}: {}", error.kind())).with_source(error)
+}
+
+/// The error of a line of a file, from 1.
+pub(crate) fn line_fault(path: &Path, line: u64, kind: ErrorKind, problem: &str) -> Error {
+    let name = name(path);
+    Error::new(kind, format!("line {line} of {name} {problem}")).with_record(format!("{name}:{line}"))
+}
+
+/// Opens a plain file to be read.
+///
+/// # Errors
+/// `NotFound` when there is none, `Config` when it is something else.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    let seen = plain(path)?;
+    let file = File::open(path).map_err(|e| fault("open", path, e))?;
+    same(path, &seen, &file)?;
+    Ok(file)
+}
+
+/// The name of a file, for people.
+pub(crate) fn name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 /// Refuses what is no plain file: a link may lead out of the folder, a pipe may never end.
@@ -45,6 +68,6 @@ fn is_same(_: &Metadata, b: &Metadata) -> bool {
 }
 
 fn not_plain(path: &Path) -> Error {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name(path);
     Error::new(ErrorKind::Config, format!("{name} is not a plain file: links and devices are not followed"))
 }

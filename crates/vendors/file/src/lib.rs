@@ -2,25 +2,28 @@
 
 mod config;
 mod fault;
+mod journal;
 mod name;
 mod reader;
+mod rows;
+mod table;
 mod tail;
 mod writer;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use acople_core::{
     Catalog, Connector, ConnectorInfo, Context, Cursor, Deletes, Error, ErrorKind, Event, EventStream,
     Health, Listing, ReadMode, ReadRequest, Resources, Result, Stream, Vendor, WriteMode, WriteReport,
-    WriteRequest, config_schema, parse_vendor_config,
+    WriteRequest, config_schema, csv::Layout, json::FieldPath, parse_vendor_config, record_schema,
 };
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-pub use config::Config;
+pub use config::{Config, Format};
 
 use reader::{Part, Reader, State, VERSION};
 
@@ -36,13 +39,13 @@ const LOCK_WAIT: Duration = Duration::from_millis(100);
 /// The entry for a registry.
 pub const VENDOR: Vendor = Vendor {
     id: ID,
-    name: "JSON lines files",
-    summary: "a folder of .jsonl files, one a stream: read whole or what was appended, written by appending",
+    name: "JSON lines and CSV files",
+    summary: "a folder of .jsonl and .csv files, one a stream: read whole or what was appended, written by appending",
     config_schema: config_schema::<Config>,
     connect: |config, resources| Ok(Arc::new(Files::new(parse_vendor_config(config)?, &resources)?)),
 };
 
-/// A folder of JSON lines files. Cheap to clone.
+/// A folder of JSON lines and CSV files. Cheap to clone.
 #[derive(Clone)]
 pub struct Files(Arc<Inner>);
 
@@ -64,17 +67,36 @@ impl Files {
         Ok(Self(Arc::new(Inner { config, info, writing: Mutex::new(()) })))
     }
 
-    /// The file of a stream, whether it is there or not.
+    /// The file of a stream, whether it is there or not. Where the config names no format, it looks which is there.
     ///
     /// # Errors
-    /// `Config` when the name is empty or too long for a file.
+    /// `Config` when the name is empty or too long for a file, or there is one of each format.
     pub fn path(&self, stream: &str) -> Result<PathBuf> {
-        Ok(self.0.config.directory.join(name::file_name(stream)?))
+        Ok(self.locate(stream)?.0)
+    }
+
+    /// The file of a stream, and what is known of it when it is CSV.
+    fn locate(&self, stream: &str) -> Result<(PathBuf, Option<Layout>)> {
+        let Config { directory, format, csv, streams, .. } = &self.0.config;
+        let path = |format| Ok::<_, Error>(directory.join(name::file_name(stream, format)?));
+        let (lines, table) = (path(Format::JsonLines)?, path(Format::Csv)?);
+        let there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+        let csv_file = match format {
+            Some(format) => *format == Format::Csv,
+            None if there(&table) && there(&lines) => return Err(both(stream)),
+            None => there(&table),
+        };
+        if !csv_file {
+            return Ok((lines, None));
+        }
+        let known = streams.get(stream).cloned().unwrap_or_default();
+        Ok((table, Some(Layout { dialect: csv.clone(), table: known })))
     }
 
     /// The streams whose files are there, sorted. Nothing, when the folder is not there yet.
     async fn streams(&self) -> Result<Vec<String>> {
-        let directory = self.0.config.directory.clone();
+        let Config { directory, format, .. } = self.0.config.clone();
+        let formats = format.map_or(vec![Format::JsonLines, Format::Csv], |format| vec![format]);
         blocking(move || {
             let wrong = |e| fault::fault("list", &directory, e);
             let entries = match std::fs::read_dir(&directory) {
@@ -87,13 +109,32 @@ impl Files {
                 let entry = entry.map_err(wrong)?;
                 // The entry's own type: a link is no file.
                 if entry.file_type().map_err(wrong)?.is_file() {
-                    streams.extend(entry.file_name().to_str().and_then(name::stream_name));
+                    let stream = |format| name::stream_name(entry.file_name().to_str()?, format);
+                    streams.extend(formats.iter().find_map(|format| stream(*format)));
                 }
             }
             streams.sort();
-            Ok(streams)
+            match streams.windows(2).find(|pair| pair.first() == pair.last()).and_then(<[_]>::first) {
+                Some(twice) => Err(both(twice)),
+                None => Ok(streams),
+            }
         })
         .await
+    }
+
+    /// What a stream's file is like. Reads no further than its header row.
+    fn described(&self, stream: &str) -> Result<Stream> {
+        let (path, layout) = self.locate(stream)?;
+        let key = self.0.config.streams.get(stream).map(|table| table.key.as_slice()).unwrap_or_default();
+        let mut described = plain(stream);
+        described.key = key.iter().map(|name| FieldPath::from_iter([name.as_str()])).collect();
+        if let Some(layout) = layout {
+            let columns = rows::columns(&path, &layout)?;
+            if !columns.is_empty() {
+                described.schema = record_schema(columns.iter().map(|name| (name, layout.schema(name))), &[]);
+            }
+        }
+        Ok(described)
     }
 }
 
@@ -127,18 +168,24 @@ impl Connector for Files {
     }
 
     async fn discover(&self, _: &Context) -> Result<Catalog> {
-        Ok(Catalog { streams: self.streams().await?.iter().map(|name| described(name)).collect() })
+        let (this, names) = (self.clone(), self.streams().await?);
+        blocking(move || {
+            // A file that is no table is told when it is described or read: it hides no other.
+            let described = |name: &String| this.described(name).unwrap_or_else(|_| plain(name));
+            Ok(Catalog { streams: names.iter().map(described).collect() })
+        })
+        .await
     }
 
     /// Any name that a file can have: the first write makes the file.
     async fn describe(&self, _: &Context, stream: &str) -> Result<Stream> {
-        self.path(stream)?;
-        Ok(described(stream))
+        let (this, stream) = (self.clone(), stream.to_owned());
+        blocking(move || this.described(&stream)).await
     }
 
     fn read(&self, cx: &Context, request: ReadRequest) -> Result<EventStream> {
-        let path = self.path(request.stream())?;
-        let mode = request.mode();
+        name::file_name(request.stream(), Format::JsonLines)?;
+        let (this, mode) = (self.clone(), request.mode());
         let state = request.cursor().map(|c| c.state::<State>(ID, request.stream(), VERSION)).transpose()?;
         if state.as_ref().is_some_and(|state| state.mode != mode) {
             return Err(Error::config(
@@ -155,7 +202,11 @@ impl Connector for Files {
             if fresh && mode == ReadMode::Full {
                 yield Event::SnapshotBegin;
             }
-            let mut next = read_on(blocking(move || Reader::open(&path, &request, state)).await?);
+            let opened = blocking(move || {
+                let (path, layout) = this.locate(request.stream())?;
+                Reader::open(&path, layout.as_ref(), &request, state)
+            });
+            let mut next = read_on(opened.await?);
             loop {
                 cx.ensure_live()?;
                 let (part, reader) = joined(next.await)??;
@@ -185,17 +236,17 @@ impl Connector for Files {
         if request.mode() != WriteMode::Insert {
             return Err(Error::new(ErrorKind::Config, "files can only be appended to: write in insert mode"));
         }
-        let path = self.path(request.stream())?;
         let records = request.batch().len();
         for attempt in 0..LOCK_ATTEMPTS {
             cx.ensure_live()?;
             if attempt > 0 {
                 tokio::time::sleep(LOCK_WAIT).await;
             }
-            let (this, path, batch) = (self.clone(), path.clone(), request.batch().clone());
+            let (this, batch) = (self.clone(), request.batch().clone());
             let outcomes = blocking(move || {
                 let _alone = this.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
-                writer::append(&path, &batch, this.0.config.durable)
+                let (path, layout) = this.locate(batch.stream())?;
+                writer::append(&path, layout.as_ref(), &batch, this.0.config.durable)
             });
             if let Some(outcomes) = outcomes.await? {
                 return WriteReport::new(records, outcomes);
@@ -205,7 +256,11 @@ impl Connector for Files {
     }
 }
 
-fn described(stream: &str) -> Stream {
+fn both(stream: &str) -> Error {
+    Error::config("format", format!("`{stream}` has a .jsonl and a .csv file: say which format is meant"))
+}
+
+fn plain(stream: &str) -> Stream {
     Stream::new(stream)
         .reads([ReadMode::Full, ReadMode::Incremental])
         .writes([WriteMode::Insert])

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use acople_core::{Error, Result};
 
-/// What every file of ours ends in.
-const EXTENSION: &str = ".jsonl";
+use crate::config::Format;
 
 /// Longest file name that every common file system takes, in bytes.
 const LONGEST: usize = 255;
@@ -18,11 +17,11 @@ const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 ///
 /// # Errors
 /// `Config` when the name is empty or too long.
-pub(crate) fn file_name(stream: &str) -> Result<String> {
+pub(crate) fn file_name(stream: &str, format: Format) -> Result<String> {
     if stream.is_empty() {
         return Err(Error::config("stream", "a stream has a name"));
     }
-    let mut name = String::with_capacity(stream.len() + EXTENSION.len());
+    let mut name = String::with_capacity(stream.len() + 6);
     let last = stream.len();
     for (at, c) in stream.char_indices() {
         let first = at == 0;
@@ -41,7 +40,7 @@ pub(crate) fn file_name(stream: &str) -> Result<String> {
             name.push(c);
         }
     }
-    name.push_str(EXTENSION);
+    name.push_str(extension(format));
     if name.len() > LONGEST {
         return Err(Error::config(
             "stream",
@@ -51,9 +50,17 @@ pub(crate) fn file_name(stream: &str) -> Result<String> {
     Ok(name)
 }
 
-/// The stream of a file name, if it is one of ours.
-pub(crate) fn stream_name(file: &str) -> Option<String> {
-    let stem = file.strip_suffix(EXTENSION)?;
+/// What every file of a format ends in.
+pub(crate) fn extension(format: Format) -> &'static str {
+    match format {
+        Format::JsonLines => ".jsonl",
+        Format::Csv => ".csv",
+    }
+}
+
+/// The stream of a file name of this format, if it is one of ours.
+pub(crate) fn stream_name(file: &str, format: Format) -> Option<String> {
+    let stem = file.strip_suffix(extension(format))?;
     let mut bytes = Vec::with_capacity(stem.len());
     let mut rest = stem.bytes();
     while let Some(byte) = rest.next() {
@@ -66,7 +73,7 @@ pub(crate) fn stream_name(file: &str) -> Option<String> {
     }
     let stream = String::from_utf8(bytes).ok()?;
     // A name that we would write otherwise belongs to somebody else.
-    (file_name(&stream).ok()? == file).then_some(stream)
+    (file_name(&stream, format).ok()? == file).then_some(stream)
 }
 
 fn is_device(stream: &str) -> bool {
@@ -75,59 +82,4 @@ fn is_device(stream: &str) -> bool {
         stem.strip_prefix(port).is_some_and(|n| n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()))
     });
     numbered || DEVICES.contains(&stem.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn url_09_no_name_leaves_its_folder_and_each_has_its_own_file() {
-        for (stream, file) in [
-            ("contacts", "contacts.jsonl"),
-            ("Konten ä", "Konten ä.jsonl"),
-            ("a.b", "a.b.jsonl"),
-            ("..", "%2E..jsonl"),
-            (".", "%2E.jsonl"),
-            (".hidden", "%2Ehidden.jsonl"),
-            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.jsonl"),
-            ("/etc/passwd", "%2Fetc%2Fpasswd.jsonl"),
-            ("a\\b", "a%5Cb.jsonl"),
-            ("c:x", "c%3Ax.jsonl"),
-            ("a%2Fb", "a%252Fb.jsonl"),
-            ("a\0b\n", "a%00b%0A.jsonl"),
-            (" a ", "%20a%20.jsonl"),
-            ("NUL", "%4EUL.jsonl"),
-            ("com1.x", "%63om1.x.jsonl"),
-            ("common", "common.jsonl"),
-            ("x.jsonl", "x.jsonl.jsonl"),
-        ] {
-            assert_eq!(file_name(stream).unwrap(), file);
-            assert_eq!(stream_name(file).as_deref(), Some(stream), "and back");
-            assert_eq!(std::path::Path::new(file).components().count(), 1);
-        }
-    }
-
-    #[test]
-    fn names_that_make_no_file_are_refused() {
-        assert!(file_name("").is_err());
-        assert!(file_name(&"x".repeat(250)).is_err());
-        assert!(file_name(&"/".repeat(84)).is_err());
-    }
-
-    #[test]
-    fn files_that_are_not_ours_are_no_streams() {
-        for file in [
-            "a.json",
-            ".jsonl",
-            "a%2fb.jsonl",
-            "a%.jsonl",
-            "a%ZZ.jsonl",
-            "a%41.jsonl",
-            "a%FF.jsonl",
-            ".a.jsonl",
-        ] {
-            assert_eq!(stream_name(file), None, "{file}");
-        }
-    }
 }

@@ -7,15 +7,17 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use acople_core::csv::Layout;
 use acople_core::json::{self, Page, Span, Value};
 use acople_core::{Batch, BatchBuilder, Change, Error, ErrorKind, ReadMode, ReadRequest, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{fault, plain, same};
-use crate::{LINE_LIMIT, tail};
+use crate::fault::{fault, line_fault, name, open};
+use crate::rows::{Header, Rows};
+use crate::{LINE_LIMIT, journal, tail};
 
 /// Bytes of a batch, unless one line is longer.
-const BATCH_BYTES: usize = 1 << 20;
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
 
 /// Records of a batch, unless the request says otherwise.
 const BATCH_RECORDS: usize = 1000;
@@ -31,6 +33,9 @@ pub(crate) struct State {
     /// Lines before the offset.
     pub(crate) line: u64,
     pub(crate) witness: u64,
+    /// CSV: a number that stands for the columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) columns: Option<u64>,
 }
 
 /// A part of the file.
@@ -47,17 +52,20 @@ pub(crate) struct Part {
 pub(crate) struct Reader {
     file: File,
     path: PathBuf,
-    stream: Arc<str>,
-    mode: ReadMode,
+    pub(crate) stream: Arc<str>,
+    pub(crate) mode: ReadMode,
     fields: Option<BTreeSet<String>>,
-    offset: u64,
-    line: u64,
+    pub(crate) offset: u64,
+    pub(crate) line: u64,
     /// Where the file ended when the read began.
-    end: u64,
+    pub(crate) end: u64,
     most: usize,
-    remaining: u64,
-    /// Read from the file, not yet delivered.
-    ahead: Vec<u8>,
+    pub(crate) remaining: u64,
+    /// What is read behind the offset.
+    pub(crate) ahead: Vec<u8>,
+    columns: Option<u64>,
+    /// `None` for JSON lines.
+    rows: Option<Box<Rows>>,
 }
 
 impl Reader {
@@ -66,13 +74,24 @@ impl Reader {
     /// # Errors
     /// `NotFound` when there is no such file, `CursorExpired` when it is not the one, or no longer as long,
     /// as when the cursor was made.
-    pub(crate) fn open(path: &Path, request: &ReadRequest, state: Option<State>) -> Result<Self> {
-        let seen = plain(path)?;
-        let mut file = File::open(path).map_err(|e| fault("open", path, e))?;
-        same(path, &seen, &file)?;
-        let end = file.metadata().map_err(|e| fault("read", path, e))?.len();
-        let (mut offset, mut line) = (0, 0);
-        if let Some(state) = state {
+    pub(crate) fn open(
+        path: &Path,
+        layout: Option<&Layout>,
+        request: &ReadRequest,
+        state: Option<State>,
+    ) -> Result<Self> {
+        let mut file = open(path)?;
+        let (mut end, mut header) = (file.metadata().map_err(|e| fault("read", path, e))?.len(), None);
+        if let Some(layout) = layout {
+            end = journal::committed(&file, path)?;
+            let whole = request.mode() == ReadMode::Full;
+            header = Some((Header::read(&mut file, path, end, layout, whole)?, layout));
+        }
+        let columns = header.as_ref().map(|(header, _)| header.number());
+        let (mut offset, mut line) =
+            header.as_ref().map_or((0, 0), |(header, _)| (header.offset, header.lines));
+        // Before anything was read, there may have been no header row.
+        if let Some(state) = state.filter(|state| state.offset > 0) {
             let expired =
                 |what: &str| Err(Error::new(ErrorKind::CursorExpired, format!("{} {what}", name(path))));
             if state.offset > end {
@@ -80,6 +99,9 @@ impl Reader {
             }
             if tail::witness(&mut file, state.offset).map_err(|e| fault("read", path, e))? != state.witness {
                 return expired("is another file than when it was last read");
+            }
+            if state.columns != columns {
+                return expired("has other columns than when it was last read");
             }
             (offset, line) = (state.offset, state.line);
         }
@@ -89,8 +111,9 @@ impl Reader {
             let path = json::FieldPath::parse(field).map_err(|e| Error::from(e).with_kind(ErrorKind::Config));
             Ok(path?.segments().first().map(ToString::to_string).unwrap_or_default())
         };
-        let fields =
+        let fields: Option<BTreeSet<String>> =
             request.fields().map(|fields| fields.iter().map(first).collect::<Result<_>>()).transpose()?;
+        let rows = header.map(|(header, layout)| Box::new(header.rows(layout, fields.as_ref())));
         Ok(Self {
             file,
             path: path.to_owned(),
@@ -106,6 +129,8 @@ impl Reader {
                 .max(1),
             remaining: request.limit().unwrap_or(u64::MAX),
             ahead: Vec::new(),
+            columns,
+            rows,
         })
     }
 
@@ -115,7 +140,12 @@ impl Reader {
     /// `Schema` for a line that is no JSON object, `TooLarge` for one that is too long, each with file and
     /// line; `Protocol` when a full read meets a last line that is cut off.
     pub(crate) fn next(&mut self) -> Result<Part> {
-        let most = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(self.most);
+        if let Some(mut rows) = self.rows.take() {
+            let part = self.next_rows(&mut rows);
+            self.rows = Some(rows);
+            return part;
+        }
+        let most = self.most();
         loop {
             if most == 0 {
                 return self.part(None, false);
@@ -190,16 +220,27 @@ impl Reader {
             if left == 0 || have > LINE_LIMIT + 1 || (have >= BATCH_BYTES && whole_line()) {
                 return Ok(());
             }
-            let step = left.min(BATCH_BYTES as u64);
-            let got = (&mut self.file)
-                .take(step)
-                .read_to_end(&mut self.ahead)
-                .map_err(|e| fault("read", &self.path, e))?;
-            if got == 0 {
-                let message = format!("{} became shorter while it was read", name(&self.path));
-                return Err(Error::new(ErrorKind::CursorExpired, message));
-            }
+            self.more(BATCH_BYTES as u64)?;
         }
+    }
+
+    /// Reads at most so many bytes on. There are some.
+    pub(crate) fn more(&mut self, most: u64) -> Result<()> {
+        let left = self.end.saturating_sub(self.offset + self.ahead.len() as u64);
+        let got = (&mut self.file)
+            .take(left.min(most))
+            .read_to_end(&mut self.ahead)
+            .map_err(|e| fault("read", &self.path, e))?;
+        if got == 0 {
+            let message = format!("{} became shorter while it was read", name(&self.path));
+            return Err(Error::new(ErrorKind::CursorExpired, message));
+        }
+        Ok(())
+    }
+
+    /// Most records of the next batch.
+    pub(crate) fn most(&self) -> usize {
+        usize::try_from(self.remaining).unwrap_or(usize::MAX).min(self.most)
     }
 
     /// The fields asked for, of each record.
@@ -230,20 +271,19 @@ impl Reader {
         picked.finish()
     }
 
-    fn part(&mut self, batch: Option<Batch>, cut_off: bool) -> Result<Part> {
+    pub(crate) fn part(&mut self, batch: Option<Batch>, cut_off: bool) -> Result<Part> {
         let here = self.offset + self.ahead.len() as u64;
         let witness = tail::witness(&mut self.file, self.offset)
             .and_then(|witness| self.file.seek(SeekFrom::Start(here)).map(|_| witness))
             .map_err(|e| fault("read", &self.path, e))?;
-        let state = State { mode: self.mode, offset: self.offset, line: self.line, witness };
+        let state =
+            State { mode: self.mode, offset: self.offset, line: self.line, witness, columns: self.columns };
         Ok(Part { batch, state, cut_off })
     }
 
     /// An error about the line behind `lines` more.
-    fn about(&self, lines: u64, kind: ErrorKind, problem: &str) -> Error {
-        let line = self.line + lines + 1;
-        let place = format!("{}:{line}", name(&self.path));
-        Error::new(kind, format!("line {line} of {} {problem}", name(&self.path))).with_record(place)
+    pub(crate) fn about(&self, lines: u64, kind: ErrorKind, problem: &str) -> Error {
+        line_fault(&self.path, self.line + lines + 1, kind, problem)
     }
 }
 
@@ -288,8 +328,4 @@ fn span(start: usize, end: usize) -> Result<Span> {
 fn moved(span: Span, back: usize) -> Span {
     let back = u32::try_from(back).unwrap_or(0);
     Span { start: span.start.saturating_sub(back), end: span.end.saturating_sub(back) }
-}
-
-fn name(path: &Path) -> Cow<'_, str> {
-    path.file_name().unwrap_or_default().to_string_lossy()
 }

@@ -10,18 +10,18 @@ const WITNESS: u64 = 4096;
 const STEP: u64 = 64 << 10;
 
 /// A number that stands for the bytes before an offset.
-///
-/// FNV-1a (64 bit): it is kept in cursors, so it must not change, and guards against accidents only.
 pub(crate) fn witness(file: &mut File, offset: u64) -> io::Result<u64> {
     let start = offset.saturating_sub(WITNESS);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.take(offset - start).read_to_end(&mut bytes)?;
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in bytes {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    Ok(hash)
+    Ok(hash(bytes))
+}
+
+/// FNV-1a (64 bit): it is kept in cursors, so it must not change, and guards against accidents only.
+pub(crate) fn hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325_u64, step)
 }
 
 /// Where the last line of a file starts, and its bytes without a newline; nothing when the file ends in one.

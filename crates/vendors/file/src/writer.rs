@@ -1,20 +1,26 @@
-//! Appends records to a file, one a line, and mends what a crash left.
+//! Appends records to a file, and mends what a crash left.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use acople_core::csv::Layout;
 use acople_core::json::{self, Value};
-use acople_core::{Batch, Change, Error, ErrorKind, Outcome, Result};
+use acople_core::{Batch, Change, Error, ErrorKind, Outcome, Record, Result};
 
 use crate::fault::{fault, plain, same};
-use crate::{LINE_LIMIT, tail};
+use crate::{LINE_LIMIT, journal, table, tail};
 
 /// Appends a batch and gives one outcome a record; nothing while another process writes the file.
 ///
 /// # Errors
 /// When nothing was written.
-pub(crate) fn append(path: &Path, batch: &Batch, durable: bool) -> Result<Option<Vec<Outcome>>> {
+pub(crate) fn append(
+    path: &Path,
+    layout: Option<&Layout>,
+    batch: &Batch,
+    durable: bool,
+) -> Result<Option<Vec<Outcome>>> {
     let (mut file, new) = open(path)?;
     // The lock ends with the file.
     match file.try_lock() {
@@ -24,27 +30,54 @@ pub(crate) fn append(path: &Path, batch: &Batch, durable: bool) -> Result<Option
         Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
         Err(TryLockError::Error(e)) => return Err(fault("lock", path, e)),
     }
-    let length = mend(&mut file, path)?;
-    let written = write(&mut file, batch);
+    let (length, written) = if let Some(layout) = layout {
+        let length = journal::recover(&file, path)?;
+        let (text, outcomes) = table::render(&mut file, path, length, batch, layout)?;
+        if text.is_empty() {
+            return Ok(Some(outcomes));
+        }
+        journal::begin(path, length, length + text.len() as u64, durable)?;
+        let put = file.seek(SeekFrom::Start(length)).and_then(|_| file.write_all(text.as_bytes()));
+        (length, put.map(|()| (outcomes, true)))
+    } else {
+        let length = mend(&mut file, path)?;
+        (length, write(&mut file, batch))
+    };
+    let noted = layout.is_some();
     let (outcomes, wrote) = match written {
         Ok(done) => done,
         Err(error) => {
             // Half a batch must not stay behind an error that says that nothing was written.
             let error = fault("write", path, error);
-            return match file.set_len(length) {
-                Ok(()) => Err(error),
-                Err(_) => Ok(Some(unknown(batch.len(), &error))),
-            };
+            let back =
+                file.set_len(length).and_then(|()| if noted { journal::end(path, durable) } else { Ok(()) });
+            return if back.is_ok() { Err(error) } else { Ok(Some(unknown(batch.len(), &error))) };
         }
     };
-    if durable
-        && wrote
-        && let Err(error) = persist(&file, path, new)
-    {
-        // After a failed sync nobody knows what is on the disk.
-        return Ok(Some(unknown(batch.len(), &fault("sync", path, error))));
+    let mut kept = Ok(());
+    if durable && wrote {
+        kept = persist(&file, path, new);
     }
-    Ok(Some(outcomes))
+    if noted && kept.is_ok() {
+        kept = journal::end(path, durable);
+    }
+    // After a failed sync nobody knows what is on the disk.
+    Ok(Some(kept.map_or_else(|e| unknown(batch.len(), &fault("sync", path, e)), |()| outcomes)))
+}
+
+/// Refuses records that no format can append.
+pub(crate) fn writable(record: Record<'_>) -> Result<()> {
+    if record.change() == Change::Delete {
+        Err(Error::new(ErrorKind::Invalid, "a deletion cannot be appended"))
+    } else if !record.raw().starts_with('{') {
+        Err(Error::new(ErrorKind::Schema, "a record is a JSON object"))
+    } else {
+        Ok(())
+    }
+}
+
+pub(crate) fn accepted() -> Outcome {
+    Outcome::Accepted { id: None, created: Some(true) }
 }
 
 fn open(path: &Path) -> Result<(File, bool)> {
@@ -107,15 +140,10 @@ fn write(file: &mut File, batch: &Batch) -> std::io::Result<(Vec<Outcome>, bool)
     let mut wrote = false;
     for record in batch.iter() {
         let text = record.raw();
-        let refusal = if record.change() == Change::Delete {
-            Some(Error::new(ErrorKind::Invalid, "a deletion cannot be appended"))
-        } else if !text.starts_with('{') {
-            Some(Error::new(ErrorKind::Schema, "a record is a JSON object"))
-        } else if text.len() > LINE_LIMIT {
-            Some(Error::new(ErrorKind::TooLarge, "the record makes a line longer than 16 MiB"))
-        } else {
-            None
-        };
+        let mut refusal = writable(record).err();
+        if refusal.is_none() && text.len() > LINE_LIMIT {
+            refusal = Some(Error::new(ErrorKind::TooLarge, "the record makes a line longer than 16 MiB"));
+        }
         if let Some(error) = refusal {
             outcomes.push(Outcome::refused(error));
             continue;
@@ -129,7 +157,7 @@ fn write(file: &mut File, batch: &Batch) -> std::io::Result<(Vec<Outcome>, bool)
         }
         out.write_all(b"\n")?;
         wrote = true;
-        outcomes.push(Outcome::Accepted { id: None, created: Some(true) });
+        outcomes.push(accepted());
     }
     out.flush()?;
     Ok((outcomes, wrote))
@@ -138,22 +166,7 @@ fn write(file: &mut File, batch: &Batch) -> std::io::Result<(Vec<Outcome>, bool)
 fn persist(file: &File, path: &Path, new: bool) -> std::io::Result<()> {
     file.sync_data()?;
     // A new name is an entry of the folder, and that is on no disk yet.
-    if new && let Some(folder) = path.parent() {
-        sync_folder(folder)?;
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
-    // Folders cannot be opened as files there, and entries are journaled.
-    Ok(())
+    if new { journal::sync_folder(path) } else { Ok(()) }
 }
 
 fn unknown(records: usize, error: &Error) -> Vec<Outcome> {

@@ -587,3 +587,50 @@ fn a_bad_config_names_the_field() {
         assert!(error.fields().iter().any(|f| f == field) || error.message().contains(field), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn url_09_no_name_leaves_its_folder_and_each_has_its_own_file() {
+    for (stream, file) in [
+        ("contacts", "contacts.jsonl"),
+        ("Konten ä", "Konten ä.jsonl"),
+        ("a.b", "a.b.jsonl"),
+        ("..", "%2E..jsonl"),
+        (".", "%2E.jsonl"),
+        (".hidden", "%2Ehidden.jsonl"),
+        ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.jsonl"),
+        ("/etc/passwd", "%2Fetc%2Fpasswd.jsonl"),
+        ("a\\b", "a%5Cb.jsonl"),
+        ("c:x", "c%3Ax.jsonl"),
+        ("a%2Fb", "a%252Fb.jsonl"),
+        ("a\0b\n", "a%00b%0A.jsonl"),
+        (" a ", "%20a%20.jsonl"),
+        ("NUL", "%4EUL.jsonl"),
+        ("com1.x", "%63om1.x.jsonl"),
+        ("common", "common.jsonl"),
+        ("x.jsonl", "x.jsonl.jsonl"),
+    ] {
+        let folder = Folder::with(stream, "");
+        assert_eq!(folder.path(stream), folder.dir.path().join(file));
+        let catalog = folder.files.discover(&Context::new()).await.unwrap();
+        assert_eq!(catalog.streams[0].name, stream, "and back");
+    }
+}
+
+#[test]
+fn names_that_make_no_file_are_refused() {
+    let folder = Folder::new();
+    for name in [String::new(), "x".repeat(250), "/".repeat(84)] {
+        assert_eq!(folder.files.path(&name).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_not_ours_are_no_streams() {
+    for file in
+        ["a.json", ".jsonl", "a%2fb.jsonl", "a%.jsonl", "a%ZZ.jsonl", "a%41.jsonl", "a%FF.jsonl", ".a.jsonl"]
+    {
+        let folder = Folder::new();
+        std::fs::write(folder.dir.path().join(file), "").unwrap();
+        assert!(folder.files.discover(&Context::new()).await.unwrap().streams.is_empty(), "{file}");
+    }
+}
