@@ -118,13 +118,13 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "HOST|CIDR")]
     pub(crate) allow_private: Vec<String>,
     /// Keeps renewed tokens in this store, encrypted; without it they are lost with the process.
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "store_key")]
     pub(crate) store: Option<PathBuf>,
     /// The environment variable that holds the store's key: 32 bytes in Base64.
-    #[arg(long, value_name = "VARIABLE", requires = "store", group = "key")]
+    #[arg(long, value_name = "VARIABLE", requires = "store", group = "store_key")]
     pub(crate) key_env: Option<String>,
     /// The file that holds the store's keys, one a line, the newest first: an id and 32 bytes in Base64.
-    #[arg(long, value_name = "FILE", requires = "store", group = "key")]
+    #[arg(long, value_name = "FILE", requires = "store", group = "store_key")]
     pub(crate) key_file: Option<PathBuf>,
     /// The name under which the store keeps this connection's tokens.
     #[arg(long = "connection", value_name = "NAME", default_value = "default", requires = "store")]
