@@ -71,7 +71,7 @@ impl Job {
             vanished: None,
             schema: None,
             stop: None,
-            repeats: 65_536,
+            repeats: 16_384,
         }
     }
 
@@ -243,7 +243,7 @@ impl JobBuilder {
     }
 
     /// How many of the last records of a run are remembered, so that one that the source gives twice unchanged is
-    /// counted and not written again: 65,536 unless told otherwise, in some 3 MB; 0 writes all of them.
+    /// counted and not written again: 16,384 unless told otherwise, in some 800 kB; 0 writes all of them.
     pub fn remember(mut self, records: usize) -> Self {
         self.repeats = records;
         self
