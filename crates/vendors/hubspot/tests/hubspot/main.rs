@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acople_core::json::FieldPath;
-use acople_core::{Batch, Connector, Context, Cursor, Event, ReadRequest, Resources, Result, Secret};
+use acople_core::{
+    Batch, Clock, Connector, Context, Cursor, Event, ReadRequest, Resources, Result, Secret, SystemClock,
+};
 use acople_http::{HttpTransport, Limits, LocalLimiter, TransportConfig};
 use acople_hubspot::{Auth, Config, HubSpot};
 use acople_testkit::sandbox::{self, Record};
-use acople_testkit::{Reply, ScriptedTransport, Sent};
+use acople_testkit::{FakeClock, Reply, ScriptedTransport, Sent};
 use futures_util::StreamExt;
 use serde_json::json;
 
@@ -49,7 +51,10 @@ fn connect(portal: &sandbox::HubSpot) -> HubSpot {
 /// A connector that talks to a script, with the limits of its tier.
 fn scripted(transport: &ScriptedTransport) -> HubSpot {
     let config = Config::new(Auth::Token(Secret::from("pat-na1-secret")));
-    HubSpot::new(config, &Resources::new(Arc::new(transport.clone()))).unwrap()
+    // Time stands still: how long a test's run lasts does not move where the next one begins.
+    let clock = FakeClock::at(SystemClock.now());
+    let resources = Resources::new(Arc::new(transport.clone())).with_clock(Arc::new(clock));
+    HubSpot::new(config, &resources).unwrap()
 }
 
 /// A transport that gives the same answer always.

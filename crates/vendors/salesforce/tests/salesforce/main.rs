@@ -13,10 +13,13 @@ mod writes;
 
 use std::sync::Arc;
 
-use acople_core::{Batch, Change, Connector, Context, Cursor, Event, ReadRequest, Resources, Result, Secret};
+use acople_core::{
+    Batch, Change, Clock, Connector, Context, Cursor, Event, ReadRequest, Resources, Result, Secret,
+    SystemClock,
+};
 use acople_http::{HttpTransport, TransportConfig};
 use acople_salesforce::{Auth, Config, RefreshToken, Salesforce};
-use acople_testkit::{ScriptedTransport, sandbox};
+use acople_testkit::{FakeClock, ScriptedTransport, sandbox};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -40,7 +43,10 @@ fn connect(org: &sandbox::Salesforce) -> Salesforce {
 fn scripted(transport: &ScriptedTransport) -> Salesforce {
     let config = Config::new(Auth::AccessToken { token: Secret::from("00Dtoken!secret") })
         .with_base_url("https://acme.my.salesforce.com");
-    Salesforce::new(config, &Resources::new(Arc::new(transport.clone()))).unwrap()
+    // Time stands still: how long a test's run lasts does not move where the next one begins.
+    let clock = FakeClock::at(SystemClock.now());
+    let resources = Resources::new(Arc::new(transport.clone())).with_clock(Arc::new(clock));
+    Salesforce::new(config, &resources).unwrap()
 }
 
 /// Everything that a read said, up to its end or its error.
