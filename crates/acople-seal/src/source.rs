@@ -21,7 +21,7 @@ pub use os_keyring::KeyringKeys;
 /// A place that has the master keys: the newest, and the old ones that are still needed.
 ///
 /// Implemented by [`EnvironmentKeys`](crate::EnvironmentKeys), [`FileKeys`](crate::FileKeys) and, with the feature
-/// `keyring`, [`KeyringKeys`](crate::KeyringKeys); a host implements it for its secret manager. A key that must
+/// `keyring`, `KeyringKeys`; a host implements it for its secret manager. A key that must
 /// not enter the process is behind a [`KeyService`](crate::KeyService) instead.
 #[async_trait]
 pub trait KeySource: Send + Sync + fmt::Debug + 'static {
