@@ -18,7 +18,7 @@ use url::Url;
 use crate::process::Running;
 
 /// How long the provider may take to start.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct SamlIdp {
     _running: Running,

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::process::Running;
 
 /// How long the server may take to start.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Slapd {
     running: Option<Running>,

@@ -10,7 +10,7 @@ use acople::Resources;
 use acople::http::{HttpTransport, TransportConfig};
 
 /// How long the server may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running provider, until dropped.
 pub(crate) struct Provider {
