@@ -1,15 +1,12 @@
 //! Tokens: sealed, one row a connection.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::TableDefinition;
-use serde::{Deserialize, Serialize};
-use url::Url;
-use zeroize::Zeroizing;
 
-use acople_core::{ConnectionKey, Error, ErrorKind, Generation, Lease, Result, Secret, TokenSet, TokenStore};
+use acople_core::{ConnectionKey, Generation, Lease, Result, TokenSet, TokenStore};
+use acople_seal::{token_text, tokens_of_text};
 
 use crate::RedbStore;
 use crate::record::Kind;
@@ -20,12 +17,13 @@ use crate::tables::{TOKEN_FLOORS, TOKENS, TokenRow};
 impl TokenStore for RedbStore {
     async fn load(&self, key: &ConnectionKey) -> Result<Option<(TokenSet, Generation)>> {
         let Some((text, generation)) = shelf::load::<Tokens>(self, key).await? else { return Ok(None) };
-        let tokens = from_text(&text).map_err(|why| shelf::damaged::<Tokens>(&self.0.name, key, why))?;
+        let tokens =
+            tokens_of_text(&text).map_err(|e| shelf::damaged::<Tokens>(&self.0.name, key, e.message()))?;
         Ok(Some((tokens, generation)))
     }
 
     async fn save(&self, key: &ConnectionKey, expected: Generation, tokens: &TokenSet) -> Result<Generation> {
-        shelf::save::<Tokens>(self, key, expected, to_text(tokens)?).await
+        shelf::save::<Tokens>(self, key, expected, token_text(tokens)?).await
     }
 
     async fn remove(&self, key: &ConnectionKey) -> Result<()> {
@@ -82,55 +80,4 @@ impl Shelf for Tokens {
 pub(crate) fn describe(key: &ConnectionKey) -> String {
     let tenant = if key.tenant.is_empty() { String::new() } else { format!(" tenant {:?}", key.tenant) };
     format!("connector {:?} connection {:?}{tenant}", key.connector, key.connection)
-}
-
-/// Or what is wrong. serde_json's error quotes no values of strings, but the tokens' text is kept out all the same.
-fn from_text(text: &[u8]) -> std::result::Result<TokenSet, &'static str> {
-    let stored: Stored = serde_json::from_slice(text).map_err(|_| "their content is not understood")?;
-    let endpoint = stored.endpoint.as_deref().map(Url::parse).transpose();
-    Ok(TokenSet {
-        access: stored.access,
-        refresh: stored.refresh,
-        expires_at: stored.expires_at,
-        endpoint: endpoint.map_err(|_| "their endpoint is not a url")?,
-        extra: stored.extra,
-    })
-}
-
-/// Tokens on their way out of the store.
-#[derive(Deserialize)]
-struct Stored {
-    access: Secret,
-    refresh: Option<Secret>,
-    expires_at: Option<SystemTime>,
-    endpoint: Option<String>,
-    extra: BTreeMap<String, String>,
-}
-
-/// Tokens on their way in: `Secret` has no serializer, so that this is the only place.
-#[derive(Serialize)]
-struct ToStore<'a> {
-    access: &'a str,
-    refresh: Option<&'a str>,
-    expires_at: Option<SystemTime>,
-    endpoint: Option<&'a str>,
-    extra: &'a BTreeMap<String, String>,
-}
-
-fn to_text(tokens: &TokenSet) -> Result<Zeroizing<Vec<u8>>> {
-    let to_store = ToStore {
-        access: tokens.access.expose(),
-        refresh: tokens.refresh.as_ref().map(Secret::expose),
-        expires_at: tokens.expires_at,
-        endpoint: tokens.endpoint.as_ref().map(Url::as_str),
-        extra: &tokens.extra,
-    };
-    // Room for the worst case of escaping, so that the buffer never moves and leaves a copy behind.
-    let texts = [Some(to_store.access), to_store.refresh, to_store.endpoint];
-    let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
-    let extra: usize = tokens.extra.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
-    let mut text = Zeroizing::new(Vec::with_capacity(6 * (texts + extra) + 512));
-    serde_json::to_writer(&mut *text, &to_store)
-        .map_err(|_| Error::new(ErrorKind::Invalid, "tokens that end before 1970 cannot be stored"))?;
-    Ok(text)
 }
